@@ -1,0 +1,1 @@
+"""Brokers: the port in `base`, one implementation a module."""

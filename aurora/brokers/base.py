@@ -1,0 +1,45 @@
+"""The broker port: what Aurora asks of a venue that takes orders."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from decimal import Decimal
+from typing import Protocol
+
+from aurora.market.order import Fill, Order, OrderState
+from aurora.market.position import Position
+
+
+class Broker(Protocol):
+    """A venue that takes orders. Only `aurora.execution.router` calls `place_order`."""
+
+    name: str
+    """How the report names it: `simulated`, later `ibkr DU…`."""
+
+    def place_order(self, order: Order) -> OrderState:
+        """Send `order`; return its first known state. Raises VenueRefusal when the venue can't be reached."""
+
+    def cancel(self, ref: str) -> None:
+        """Ask for the order's cancellation; unknown or done orders are left as they are."""
+
+    def cancel_all(self) -> None:
+        """Ask for the cancellation of every working order."""
+
+    def orders(self) -> Sequence[OrderState]:
+        """Return every order of this session in the order it was placed."""
+
+    def open_orders(self) -> Sequence[OrderState]:
+        """Return the orders that may still fill."""
+
+    def executions(self) -> Sequence[Fill]:
+        """Return all fills so far, oldest first."""
+
+    def positions(self) -> Sequence[Position]:
+        """Return the positions that are not zero."""
+
+    def cash(self) -> Decimal:
+        """Return settled cash in USD."""
+
+    def server_time(self) -> datetime:
+        """Return the venue's own clock, aware UTC."""

@@ -1,0 +1,1 @@
+"""The runbook engine: loads, lints and walks runbooks; knows nothing of trading."""

@@ -1,0 +1,1 @@
+"""Reports (and, later, signed evidence) computed from journals."""

@@ -1,0 +1,1 @@
+"""Orders on their way to a broker: the router is the only door."""

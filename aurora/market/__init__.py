@@ -1,0 +1,1 @@
+"""What instruments, quotes, orders and positions are: values only, no I/O."""

@@ -1,0 +1,71 @@
+"""Orders and fills, as Aurora keeps them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+
+class Side(StrEnum):
+    """Which way an order goes."""
+
+    BUY = "BUY"
+    SELL = "SELL"
+
+    @property
+    def sign(self) -> int:
+        """Return +1 for a buy and -1 for a sell."""
+        return 1 if self is Side.BUY else -1
+
+
+class OrderStatus(StrEnum):
+    """Aurora's own order states; UNKNOWN ends only by evidence."""
+
+    PENDING = "PENDING"
+    WORKING = "WORKING"
+    FILLED = "FILLED"
+    CANCELLED = "CANCELLED"
+    REJECTED = "REJECTED"
+    UNKNOWN = "UNKNOWN"
+
+
+@dataclass(frozen=True)
+class Order:
+    """A limit order, immediate-or-cancel (trading rule 6): whole shares, limit in USD a share.
+
+    ref: Aurora's own name of the order (IB's orderRef), unique for ever.
+    decided: aware UTC instant of the decision; decision_mid: USD a share at that instant.
+    """
+
+    ref: str
+    symbol: str
+    side: Side
+    quantity: int
+    limit: Decimal
+    decided: datetime
+    decision_mid: Decimal
+
+
+@dataclass(frozen=True)
+class Fill:
+    """An execution of an order, whole or part: price in USD a share, fee in USD."""
+
+    ref: str
+    symbol: str
+    side: Side
+    quantity: int
+    price: Decimal
+    fee: Decimal
+    at: datetime
+
+
+@dataclass(frozen=True)
+class OrderState:
+    """What became of an order so far."""
+
+    order: Order
+    status: OrderStatus
+    filled: int = 0
+    reason: str = ""

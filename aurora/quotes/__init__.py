@@ -1,0 +1,1 @@
+"""Quote sources: the port in `base`, one implementation a module."""

@@ -1,0 +1,37 @@
+"""The quote source port: what a session asks of real, recorded and generated quotes alike."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from aurora.clock import Clock
+from aurora.market.quote import Quote
+
+
+class QuoteSource(Protocol):
+    """Quotes by symbol, as they are at the source's own clock.
+
+    A source that replays or generates quotes owns a clock that moves when it sleeps; one that is live owns the machine's.
+    """
+
+    name: str
+    """How the report names it: `dummy:seed=7`, `replay:…`, `ibkr`."""
+
+    realtime: bool
+    """True only when the quotes are the venue's own, now (never for recorded or generated ones)."""
+
+    clock: Clock
+
+    def subscribe(self, symbols: Sequence[str]) -> None:
+        """Ask for quotes of `symbols`. Raises VenueRefusal naming each symbol that the source does not know."""
+
+    def poll(self) -> Mapping[str, Quote | None]:
+        """Return the latest quote of each subscribed symbol at `clock.now()`; None where none has come yet."""
+
+    @property
+    def exhausted(self) -> bool:
+        """True when no later quote will ever come (a recording has ended)."""
+
+    def close(self) -> None:
+        """Give back files and sockets."""

@@ -1,0 +1,1 @@
+"""Tripwires, circuit breaker and kill switch: what stops a session."""

@@ -1,0 +1,1 @@
+"""A trading session: the loop, its strategy and its recorder."""
