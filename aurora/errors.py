@@ -4,7 +4,7 @@
       OperatorError          a person can put it right: bad command line, runbook, profile, lock      exit 2
         UsageError           the command line
         ProjectError         no project here, or its set-up is off
-        RunbookError         one or more faults in runbooks (carries them all)
+        RunbookError         one or more faults in runbooks, carried all (lives in engine.faults, beside its parts)
         ProfileError         a profile can't be read, or holds an unknown or wrong value
         LockHeld             another run holds the group, or an unfinished run blocks it
         RunNotFound          no such run
