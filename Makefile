@@ -1,0 +1,90 @@
+# Every target sets itself up: .venv from the lock, each package checked against its hash. `make help` lists them.
+# Needs Python >= 3.11 with venv, make, git and OpenSSH. Written for make 3.81 (macOS) and later.
+
+PYTHON ?= python3
+QUOTES ?= dummy
+ARGS   ?=
+
+VENV := .venv
+BIN  := $(VENV)/bin
+# Paths stay relative, so that a folder with a space in its name works.
+RUN  := $(VENV)/run.stamp
+DEV  := $(VENV)/dev.stamp
+PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet install
+# Wheels only: a source distribution would fetch a build backend that no hash covers.
+LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
+COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
+
+.DEFAULT_GOAL := help
+.PHONY: help setup rehearse live test check nightly bench lock clean moved
+
+help: ## Show this list
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+
+setup: $(RUN) ## Make .venv with what a run needs
+
+rehearse: $(RUN) ## Rehearse the go-live checklist; QUOTES=dummy or replay:FOLDER
+	@$(COMPILE)
+	$(BIN)/invoke runbook go-live --profile sim --quotes "$(QUOTES)" --answers profiles/answers/rehearse.yaml $(ARGS)
+
+live: $(RUN) ## Run the go-live checklist for real; ARGS="--symbols SPY"
+	@$(COMPILE)
+	$(BIN)/invoke runbook go-live $(ARGS)
+
+test: $(DEV) ## Run the tests; ARGS="-k journal"
+	@$(COMPILE)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+
+nightly: $(DEV) ## Run all tests, the long ones too
+	@$(COMPILE)
+	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "nightly or not nightly" $(ARGS)
+
+check: $(DEV) ## Style, types, layers, and the shipped runbooks
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/invoke lint
+
+bench: $(DEV) ## Measure the budgets
+	@$(COMPILE)
+	$(BIN)/python -m benchmarks $(ARGS)
+
+lock: $(DEV) ## Lock the dependencies again; ARGS=--upgrade takes newer ones
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --output-file requirements/run.lock
+	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --extra dev --constraint requirements/run.lock \
+		--output-file requirements/dev.lock
+
+# All platforms and every Python that we support in one file, with the hashes of all published files and no address.
+LOCK_OPTIONS = --universal --python-version 3.11 --generate-hashes --group build --no-emit-index-url \
+	--no-emit-find-links --custom-compile-command "make lock" --quiet $(ARGS)
+
+clean: ## Remove .venv and all caches; runs/ stays
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	find aurora steps tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# ── Set-up: done again only when a lock or pyproject.toml changed, or when the folder was moved or copied ────────────
+# A copy's .venv would run the code of the place it was copied from, so the stamp holds the folder's name.
+ifneq ("$(shell cat $(RUN) 2>/dev/null)","$(CURDIR)")
+$(RUN): moved
+endif
+
+$(RUN): requirements/run.lock pyproject.toml
+	@if [ -e $(RUN) ] && [ "$$(cat $(RUN))" != "$(CURDIR)" ]; then rm -rf $(VENV); fi
+	@$(BIN)/python -c 'import pip' 2>/dev/null || { $(CHECK_PYTHON); "$(PYTHON)" -m venv --clear $(VENV); }
+	$(PIP) $(LOCKED) requirements/run.lock
+	$(PIP) --no-index --no-deps --no-build-isolation --editable .
+	@printf '%s' "$(CURDIR)" > $@
+
+$(DEV): requirements/dev.lock $(RUN)
+	$(PIP) $(LOCKED) requirements/dev.lock
+	@touch $@
+
+define CHECK_PYTHON
+command -v "$(PYTHON)" >/dev/null \
+|| { echo "There is no $(PYTHON) here. Install Python 3.11 or later, or name one: make PYTHON=/path/to/python3"; exit 1; } >&2; \
+"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+|| { echo "Aurora needs Python 3.11 or later; $(PYTHON) is $$("$(PYTHON)" -V 2>&1). Name another: make PYTHON=python3.12"; exit 1; } >&2; \
+"$(PYTHON)" -c 'import ensurepip, venv' 2>/dev/null \
+|| { echo "$(PYTHON) can't make virtual environments. On Debian and Ubuntu: apt-get install python3-venv"; exit 1; } >&2
+endef
