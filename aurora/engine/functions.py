@@ -1,0 +1,154 @@
+"""Finds step functions: what `uses` names, imported, with its declaration, arguments and return type."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import traceback
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aurora.engine.context import Context
+from aurora.engine.faults import did_you_mean, listed
+from aurora.engine.registry import StepInfo, step_info
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument of a step function: its type hint and whether `with` must give it."""
+
+    hint: Any
+    required: bool
+
+
+@dataclass(frozen=True)
+class StepFunction:
+    """A step function as the engine sees it. `returns` is a dataclass, or None for a function that returns nothing."""
+
+    uses: str
+    function: Callable[..., Any]
+    info: StepInfo
+    arguments: Mapping[str, Argument]
+    wants_context: bool
+    returns: type | None
+
+    def output_hints(self) -> dict[str, Any]:
+        """Return the outputs' names and type hints."""
+        return {} if self.returns is None else _hints(self.returns)
+
+
+class NoSuchStep(Exception):  # noqa: N818 - named for what it says
+    """`uses` names no usable step function; the message says why, `hint` what to do."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.hint = hint
+
+
+def split_uses(uses: str) -> tuple[str, str]:
+    """Return module and attribute: `session.paper` lies in the project's steps, `package.module:function` anywhere."""
+    if ":" in uses:
+        module, _, name = uses.partition(":")
+        return module, name
+    module, _, name = uses.rpartition(".")
+    return f"steps.{module}", name
+
+
+class FunctionTable:
+    """Step functions by `uses`, each looked up once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self._found: dict[str, StepFunction | NoSuchStep] = {}
+
+    def find(self, uses: str) -> StepFunction:
+        """Return the step function that `uses` names. Raises NoSuchStep."""
+        if uses not in self._found:
+            try:
+                self._found[uses] = self._find(uses)
+            except NoSuchStep as error:
+                self._found[uses] = error
+        found = self._found[uses]
+        if isinstance(found, NoSuchStep):
+            raise found
+        return found
+
+    def _find(self, uses: str) -> StepFunction:
+        module_name, name = split_uses(uses)
+        module = self._module(module_name)
+        function = getattr(module, name, None)
+        steps = sorted(key for key, value in vars(module).items() if callable(value) and step_info(value))
+        if function is None:
+            raise NoSuchStep(f"{module_name} has no function {name!r}", did_you_mean(name, steps) or f"it has: {listed(steps)}")
+        info = step_info(function) if callable(function) else None
+        if info is None:
+            raise NoSuchStep(f"{module_name}.{name} is not a step", "put @step(…) from aurora.engine.registry on it")
+        return _describe(uses, function, info)
+
+    def _module(self, name: str) -> Any:
+        try:
+            return importlib.import_module(name)
+        except ModuleNotFoundError as error:
+            if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
+                raise NoSuchStep(f"there is no module {name}", self._nearest_module(name)) from error
+            raise NoSuchStep(_import_failure(name, error, self.root)) from error
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:  # noqa: BLE001 - a step module may even call sys.exit; lint says so and goes on
+            raise NoSuchStep(_import_failure(name, error, self.root)) from error
+
+    def _nearest_module(self, name: str) -> str:
+        if not name.startswith("steps."):
+            return "is the package installed?"
+        known = [path.stem for path in (self.root / "steps").glob("*.py") if not path.stem.startswith("_")]
+        return did_you_mean(name.removeprefix("steps."), known) or f"steps/ has: {listed(sorted(known)) or 'nothing'}"
+
+
+def _import_failure(name: str, error: BaseException, root: Path) -> str:
+    if isinstance(error, SyntaxError):
+        return f"{name} does not import: {error.msg} ({Path(error.filename or '?').name}:{error.lineno})"
+    where = ""
+    for frame in traceback.extract_tb(error.__traceback__):
+        if Path(frame.filename).is_relative_to(root):
+            where = f" ({Path(frame.filename).relative_to(root)}:{frame.lineno})"
+    text = str(error).splitlines()[0][:300] if str(error) else ""
+    return f"{name} does not import: {type(error).__name__}{': ' + text if text else ''}{where}"
+
+
+def _hints(thing: Any) -> dict[str, Any]:
+    hints = typing.get_type_hints(thing)
+    if dataclasses.is_dataclass(thing):
+        return {field.name: hints.get(field.name, Any) for field in dataclasses.fields(thing)}
+    return hints
+
+
+def _describe(uses: str, function: Callable[..., Any], info: StepInfo) -> StepFunction:
+    try:
+        hints = _hints(function)
+    except (NameError, TypeError, AttributeError) as error:
+        raise NoSuchStep(f"the type hints of {uses} can't be read: {error}", "import what they name at the module's top") from error
+    arguments: dict[str, Argument] = {}
+    wants_context = False
+    for number, parameter in enumerate(inspect.signature(function).parameters.values()):
+        hint = hints.get(parameter.name, Any)
+        if number == 0 and (hint is Context or typing.get_origin(hint) is Context):
+            wants_context = True
+        elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
+            raise NoSuchStep(f"{uses} takes {parameter}, which 'with' can't name", "give it plain named arguments")
+        else:
+            arguments[parameter.name] = Argument(hint, parameter.default is parameter.empty)
+    returns = hints.get("return", None)
+    returns = None if returns is type(None) else returns
+    if returns is not None and not (isinstance(returns, type) and dataclasses.is_dataclass(returns)):
+        raise NoSuchStep(f"{uses} returns {returns}; a step returns a dataclass, or None",
+                         "its fields are the names that gates and templates use")  # fmt: skip
+    if returns is not None:
+        try:
+            _hints(returns)
+        except (NameError, TypeError, AttributeError) as error:
+            raise NoSuchStep(f"the type hints of {returns.__name__} can't be read: {error}") from error
+    return StepFunction(uses, function, info, arguments, wants_context, returns)

@@ -1,0 +1,211 @@
+"""The worker process: calls step functions for the engine, one at a time, and answers over a socket.
+
+A line is one JSON object. From the engine: `hello` (project, services), `profile`, `run`, `verify`. To the engine:
+`progress`, `result`, `error`. Standard output and error go to the step's log, whoever writes them.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import os
+import signal
+import socket
+import sys
+import time
+import traceback
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from aurora.engine.context import Context
+from aurora.engine.functions import FunctionTable, NoSuchStep, StepFunction
+from aurora.engine.registry import Verdict
+from aurora.engine.values import TypeMismatch, decode, encode
+from aurora.profile import Profile, Section
+
+MAX_MESSAGE = 8_000_000
+PROGRESS_EVERY_S = 0.05
+
+
+class StepStopped(BaseException):
+    """The engine asked this step to stop, and it never looked at `context.stopping`."""
+
+
+class Worker:
+    """Reads a request, calls the function, writes the answer; keeps nothing between requests but imported modules."""
+
+    def __init__(self, channel: socket.socket) -> None:
+        self.channel = channel
+        self.project = Path()
+        self.services: str | None = None
+        self.profiles: dict[str, Profile] = {}
+        self.functions: FunctionTable | None = None
+        self.stop_asked = False
+        self.cooperative = False
+        self.busy = False
+        self.last_progress = 0.0
+
+    def serve(self) -> None:
+        """Answer requests until the engine closes the socket."""
+        signal.signal(signal.SIGTERM, self.on_term)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        with self.channel.makefile("rb") as lines:
+            for line in lines:
+                request = json.loads(line)
+                getattr(self, "on_" + request["op"])(request)
+                if self.stop_asked:
+                    return
+
+    def on_term(self, *_: object) -> None:
+        self.stop_asked = True
+        if not self.busy:
+            os._exit(0)
+        if not self.cooperative:
+            raise StepStopped
+
+    def on_hello(self, request: dict[str, Any]) -> None:
+        self.project = Path(request["project"])
+        self.services = request["services"]
+        sys.path.insert(0, str(self.project))
+        self.functions = FunctionTable(self.project)
+
+    def on_profile(self, request: dict[str, Any]) -> None:
+        profile = Profile(request["name"], Section(unpack(request["values"])), tuple(request["files"]))
+        self.profiles[request["name"]] = profile
+
+    def on_run(self, request: dict[str, Any]) -> None:
+        """Run one attempt of a step; every way in which it can end is one answer:
+
+        1. it returned what it declared: `result`; 2. it returned something else, or what JSON can't carry: `error`;
+        3. it raised, or called sys.exit: `error` with the trace; 4. it was asked to stop and did not look: `error`
+        of type StepStopped; 5. the process dies, or is killed: no answer, the engine sees the socket close.
+        """
+        self.answer(request, lambda function, arguments: {"result": self.call(function, arguments)})
+
+    def on_verify(self, request: dict[str, Any]) -> None:
+        def verify(function: StepFunction, arguments: dict[str, Any]) -> dict[str, Any]:
+            if function.info.verify is None:
+                raise LookupError(f"{function.uses} has no verify function")
+            context = arguments.pop("context", None)
+            given = (context,) if function.wants_context else ()
+            found = function.info.verify(*given, **arguments)
+            if not isinstance(found, Verdict):
+                raise TypeError(f"the verify function of {function.uses} returned {type(found).__name__}, not a Verdict")
+            outputs = self.outputs(function, found.outputs) if found.answer == "done" else None
+            return {"result": {"answer": found.answer, "outputs": outputs, "reason": found.reason}}
+
+        self.answer(request, verify)
+
+    def answer(self, request: dict[str, Any], act: Any) -> None:
+        self.busy, self.cooperative = True, False
+        try:
+            reply = act(*self.prepare(request))
+        except StepStopped:
+            reply = {"error": {"type": "StepStopped", "message": "the step was asked to stop", "trace": ""}}
+        except NoSuchStep as error:
+            reply = {"error": {"type": "NoSuchStep", "message": str(error), "trace": ""}}
+        except KeyboardInterrupt:
+            reply = {"error": {"type": "KeyboardInterrupt", "message": "", "trace": ""}}
+        except BaseException as error:  # noqa: BLE001 - a step's error, sys.exit included, is its own and not the worker's
+            reply = {"error": self.described(error)}
+        finally:
+            self.busy = False
+        sys.stdout.flush()
+        sys.stderr.flush()
+        self.send({"token": request["token"], **reply})
+
+    def prepare(self, request: dict[str, Any]) -> tuple[StepFunction, dict[str, Any]]:
+        assert self.functions is not None
+        function = self.functions.find(request["uses"])
+        arguments = {name: decode(value, function.arguments[name].hint) for name, value in request["with"].items()}
+        if function.wants_context:
+            arguments["context"] = self.context(request)
+        return function, arguments
+
+    def call(self, function: StepFunction, arguments: dict[str, Any]) -> Any:
+        context = arguments.pop("context", None)
+        returned = function.function(context, **arguments) if function.wants_context else function.function(**arguments)
+        return self.outputs(function, returned)
+
+    def outputs(self, function: StepFunction, returned: Any) -> Any:
+        if function.returns is None:
+            if returned is not None:
+                raise TypeError(f"{function.uses} returned {type(returned).__name__} and declares no return type")
+            return None
+        if not isinstance(returned, function.returns):
+            raise TypeError(f"{function.uses} returned {type(returned).__name__}, declared {function.returns.__name__}")
+        outputs = encode(returned)
+        try:
+            decode(outputs, function.returns)
+        except TypeMismatch as error:
+            raise TypeError(f"{function.uses} returned what it did not declare: {error}") from error
+        if len(json.dumps(outputs)) > MAX_MESSAGE:
+            raise ValueError(f"the outputs of {function.uses} are larger than {MAX_MESSAGE:,} characters; leave an artifact")
+        return outputs
+
+    def context(self, request: dict[str, Any]) -> Context[Any]:
+        return Context(
+            run=request["run"],
+            step=request["step"],
+            attempt=request["attempt"],
+            token=request["token"],
+            project=self.project,
+            artifacts=Path(request["artifacts"]),
+            profile=self.profiles[request["profile"]],
+            dry_run=request["dry_run"],
+            make_services=self.factory(),
+            on_progress=self.on_progress,
+            on_log=lambda text: print(text, flush=True),
+            is_stopping=self.is_stopping,
+        )
+
+    def factory(self) -> Any:
+        if self.services is None:
+            return None
+        module, _, name = self.services.partition(":")
+        return lambda context: getattr(importlib.import_module(module), name)(context)
+
+    def is_stopping(self) -> bool:
+        self.cooperative = True
+        return self.stop_asked
+
+    def on_progress(self, done: float, total: float | None, label: str) -> None:
+        now = time.monotonic()
+        if now - self.last_progress >= PROGRESS_EVERY_S or done == total:
+            self.last_progress = now
+            numbers = [None if number is None else float(number) for number in (done, total)]
+            self.send({"progress": [*numbers, str(label)[:200]]})
+
+    def described(self, error: BaseException) -> dict[str, str]:
+        frames = traceback.format_exception(error)
+        message = str(error)[:20_000]
+        return {"type": type(error).__name__, "message": message, "trace": "".join(frames)[-20_000:]}
+
+    def send(self, message: dict[str, Any]) -> None:
+        self.channel.sendall(json.dumps(message, allow_nan=False).encode() + b"\n")
+
+
+def pack(value: Any) -> Any:
+    """Return profile values as JSON data that keeps Decimal apart from text."""
+    if isinstance(value, Decimal):
+        return {"$decimal": str(value)}
+    if isinstance(value, dict):
+        return {key: pack(item) for key, item in value.items()}
+    return [pack(item) for item in value] if isinstance(value, list) else value
+
+
+def unpack(value: Any) -> Any:
+    """Undo `pack`."""
+    if isinstance(value, dict):
+        return Decimal(value["$decimal"]) if value.keys() == {"$decimal"} else {k: unpack(v) for k, v in value.items()}
+    return [unpack(item) for item in value] if isinstance(value, list) else value
+
+
+def main() -> None:
+    """Serve on the socket whose descriptor is the first argument."""
+    Worker(socket.socket(fileno=int(sys.argv[1]))).serve()
+
+
+if __name__ == "__main__":
+    main()

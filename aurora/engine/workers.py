@@ -1,0 +1,335 @@
+"""Where a step runs: the small interface of a place, and the place that there is, local worker processes.
+
+An attempt's token is its idempotency key; nothing here assumes more of a place than `Workers` and `Attempt` say.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from aurora.engine import warden
+from aurora.engine.worker import pack
+from aurora.profile import Profile
+
+LOG_LINES_KEPT = 40
+LINE_KEPT = 2_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """One call of a step function, or of its `verify`; `with_` is encoded."""
+
+    op: str
+    token: str
+    uses: str
+    with_: Mapping[str, Any]
+    run: str
+    step: str
+    attempt: int
+    artifacts: Path
+    profile: Profile
+    dry_run: bool = False
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a step is: `done` of `total` (None when unknown)."""
+
+    done: float
+    total: float | None
+    label: str
+
+
+@dataclass(frozen=True)
+class LogLine:
+    """One line that a step logged or printed."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Result:
+    """The step function returned; `outputs` is encoded."""
+
+    outputs: Any
+
+
+@dataclass(frozen=True)
+class Failure:
+    """The step function raised."""
+
+    type: str
+    message: str
+    trace: str
+
+
+@dataclass(frozen=True)
+class Death:
+    """The worker ended without an answer: killed at its timeout, or by something else."""
+
+    timed_out: bool
+    status: int | None
+
+
+Message = Progress | LogLine | Result | Failure | Death
+
+
+class Attempt(Protocol):
+    """A request under way."""
+
+    def descriptors(self) -> Sequence[int]:
+        """Return the descriptors that become readable when there is something to `read`."""
+
+    def read(self) -> list[Message]:
+        """Return what has come since, without waiting; the last message of an attempt is Result, Failure or Death."""
+
+    def stop(self, grace: float) -> None:
+        """Ask the step to end, and kill it after `grace` seconds."""
+
+
+class Workers(Protocol):
+    """A place where steps run."""
+
+    def start(self, request: Request, *, timeout: float | None, grace: float, fresh: bool) -> Attempt:
+        """Start a request; it is ended after `timeout` seconds."""
+
+    def release(self, attempt: Attempt) -> None:
+        """Give back what an ended attempt held."""
+
+    def close(self) -> None:
+        """End everything and wait until it has ended."""
+
+
+class LocalWorkers:
+    """Worker processes on this machine, each beside a warden; idle ones are kept warm."""
+
+    def __init__(self, root: Path, services: str | None) -> None:
+        self._root = root
+        self._services = services
+        self._idle: list[LocalWorker] = []
+        self._busy: list[LocalWorker] = []
+
+    def warm(self) -> None:
+        """Start one worker ahead of its first step."""
+        self._idle.append(LocalWorker(self._root, self._services))
+
+    def start(self, request: Request, *, timeout: float | None, grace: float, fresh: bool) -> LocalWorker:
+        """Start a request in an idle worker, or in a new one when it must be fresh."""
+        reusable = [worker for worker in self._idle if not (fresh and worker.used)]
+        worker = reusable[0] if reusable else LocalWorker(self._root, self._services)
+        if worker in self._idle:
+            self._idle.remove(worker)
+        self._busy.append(worker)
+        worker.begin(request, timeout, grace, keep=not fresh)
+        return worker
+
+    def release(self, attempt: Attempt) -> None:
+        """Keep the worker warm, or end it when it was fresh, died or was stopped."""
+        assert isinstance(attempt, LocalWorker)
+        self._busy.remove(attempt)
+        if attempt.reusable:
+            self._idle.append(attempt)
+        else:
+            attempt.end()
+
+    def close(self) -> None:
+        """End all workers and wait for their wardens."""
+        everyone = [*self._idle, *self._busy]
+        self._idle, self._busy = [], []
+        for worker in everyone:
+            worker.end()
+        for worker in everyone:
+            worker.wait()
+
+
+class LocalWorker:
+    """One worker process, its warden, and the three channels to them: requests, the warden's control, the log."""
+
+    def __init__(self, root: Path, services: str | None) -> None:
+        self._channel, theirs = socket.socketpair()
+        self._control, control = socket.socketpair()
+        self._log, log = os.pipe()
+        program = [sys.executable, "-m", "aurora.engine.worker", str(theirs.fileno())]
+        environment = {**os.environ, "PYTHONPATH": _import_path(), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+        os.set_inheritable(log, True)
+        try:
+            self._warden = subprocess.Popen(
+                [sys.executable, "-I", "-S", str(warden.__file__), str(control.fileno()), *program],
+                pass_fds=(theirs.fileno(), control.fileno()),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                cwd=root,
+                env=environment,
+                start_new_session=True,
+            )
+        finally:
+            theirs.close()
+            control.close()
+            os.close(log)
+        for descriptor in (self._channel.fileno(), self._control.fileno(), self._log):
+            os.set_blocking(descriptor, False)
+        self._told: set[str] = set()
+        self._buffers: dict[int, bytes] = {}
+        self._pid: int | None = None
+        self._exit: int | None = None
+        self._timed_out = False
+        self._gone = False
+        self._answered = True
+        self._keep = True
+        self.used = False
+        self._stopped = False
+        self._send({"op": "hello", "project": str(root), "services": services})
+
+    def begin(self, request: Request, timeout: float | None, grace: float, *, keep: bool) -> None:
+        """Hand over a request."""
+        self.used, self._answered, self._keep = True, False, keep
+        profile = request.profile
+        if profile.digest not in self._told:
+            self._told.add(profile.digest)
+            values = pack(profile.values.plain())
+            self._send({"op": "profile", "name": profile.digest, "values": values, "files": profile.files})
+        self._tell(f"arm {'-' if timeout is None else timeout} {grace}")
+        self._send(
+            {
+                "op": request.op, "token": request.token, "uses": request.uses, "with": request.with_, "run": request.run,
+                "step": request.step, "attempt": request.attempt, "artifacts": str(request.artifacts),
+                "profile": profile.digest, "dry_run": request.dry_run,
+            }
+        )  # fmt: skip
+
+    @property
+    def reusable(self) -> bool:
+        """Return whether another step may run in this worker."""
+        return self._keep and self._answered and not (self._stopped or self._gone or self._timed_out or self._exit is not None)
+
+    def descriptors(self) -> Sequence[int]:
+        """Return the channels to wait on."""
+        return () if self._gone else (self._channel.fileno(), self._control.fileno(), self._log)
+
+    def read(self) -> list[Message]:
+        """Drain all channels; log lines come before the answer that followed them."""
+        answer: list[Message] = []
+        progress: list[Message] = []
+        for line in self._lines(self._channel.fileno()):
+            message = json.loads(line)
+            if "progress" in message:
+                progress = [Progress(*message["progress"])]
+            elif "result" in message:
+                answer = [Result(message["result"])]
+            elif "error" in message:
+                answer = [Failure(**message["error"])]
+        found: list[Message] = [LogLine(line.decode("utf-8", "replace")[:LINE_KEPT]) for line in self._lines(self._log)]
+        self._hear()
+        if answer:
+            self._answered = True
+            self._tell("disarm")
+        elif self._exit is not None and not self._answered:
+            answer = [Death(self._timed_out, self._exit)]
+            self._answered = True
+        return [*found, *progress, *answer]
+
+    def stop(self, grace: float) -> None:
+        """Ask the step to end, and kill it after `grace` seconds."""
+        self._stopped = True
+        self._tell(f"stop {grace}")
+
+    def end(self) -> None:
+        """Close the channels; the warden sees it and ends the worker."""
+        if not self._gone:
+            self._gone = True
+            with contextlib.suppress(OSError):
+                self._tell("stop 2")
+            self._channel.close()
+            self._control.close()
+            os.close(self._log)
+
+    def wait(self) -> None:
+        """Wait until the warden, and so the worker, has ended."""
+        try:
+            self._warden.wait(15)
+        except subprocess.TimeoutExpired:
+            self._kill_group()
+            self._warden.kill()
+            self._warden.wait()
+
+    def _hear(self) -> None:
+        closed = False
+        for line in self._lines(self._control.fileno()):
+            if line is _CLOSED:
+                closed = True
+                continue
+            word, _, rest = line.decode().partition(" ")
+            if word == "pid":
+                self._pid = int(rest)
+            elif word == "timeout":
+                self._timed_out = True
+            elif word == "exit":
+                self._exit = int(rest)
+        if closed and self._exit is None:
+            self._kill_group()  # the warden itself died: nobody else would end the worker
+            self._exit = -signal.SIGKILL
+
+    def _kill_group(self) -> None:
+        if self._pid is not None:
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self._pid, signal.SIGKILL)
+
+    def _lines(self, descriptor: int) -> list[bytes]:
+        """Return the whole lines that can be read now; on the control channel, `_CLOSED` when it has closed."""
+        if self._gone:
+            return []
+        chunks = [self._buffers.get(descriptor, b"")]
+        closed = False
+        while True:
+            try:
+                chunk = os.read(descriptor, 1 << 20)
+            except BlockingIOError:
+                break
+            except OSError:
+                chunk = b""
+            if not chunk:
+                closed = True
+                break
+            chunks.append(chunk)
+        *lines, rest = b"".join(chunks).split(b"\n")
+        if closed and rest:
+            lines, rest = [*lines, rest], b""
+        self._buffers[descriptor] = rest
+        if closed and descriptor == self._control.fileno():
+            lines.append(_CLOSED)
+        return lines
+
+    def _send(self, message: Mapping[str, Any]) -> None:
+        raw = json.dumps(message, allow_nan=False).encode() + b"\n"
+        self._channel.setblocking(True)
+        try:
+            self._channel.sendall(raw)
+        except OSError:
+            pass  # the worker is gone; its death is read from the control channel
+        finally:
+            self._channel.setblocking(False)
+
+    def _tell(self, line: str) -> None:
+        with contextlib.suppress(OSError):
+            self._control.send(line.encode() + b"\n")
+
+
+_CLOSED = b"\0closed"
+
+
+def _import_path() -> str:
+    """Return the engine's own import path for the worker, so that both find the same packages."""
+    return os.pathsep.join(path for path in sys.path if path)
+
+
