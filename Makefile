@@ -61,7 +61,7 @@ LOCK_OPTIONS = --universal --python-version 3.11 --generate-hashes --group build
 
 clean: ## Remove .venv and all caches; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
-	find aurora steps tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} +
+	find . -path ./runs -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── Set-up: done again only when a lock or pyproject.toml changed, or when the folder was moved or copied ────────────
 # A copy's .venv would run the code of the place it was copied from, so the stamp holds the folder's name.
