@@ -141,8 +141,11 @@ class Journal:
         """Return the SHA-256 of the last line, as the next line will name it."""
         return self._head
 
-    def append(self, type_: str, data: Mapping[str, Any]) -> Event:
-        """Write one event and return it once the disk holds it. Raises JournalWriteError."""
+    def append(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> Event:
+        """Write one event and return it once the disk holds it. Raises JournalWriteError.
+
+        Without `sync` it reaches the disk with the next event that has it: for events that announce no action.
+        """
         if self._failed:
             raise JournalWriteError(f"The journal {self.path} could not be written before; nothing more is done.")
         ts = iso(self._clock.now())
@@ -150,7 +153,7 @@ class Journal:
         line = {"seq": self._seq + 1, "prev": self._head, "ts": ts, "type": type_, "data": plain}
         raw = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         try:
-            self._write(raw)
+            self._write(raw, sync)
         except OSError as error:
             self._failed = True
             with contextlib.suppress(OSError):
@@ -161,11 +164,12 @@ class Journal:
         self._head = hashlib.sha256(raw).hexdigest()
         return Event(self._seq, ts, type_, plain)
 
-    def _write(self, raw: bytes) -> None:
+    def _write(self, raw: bytes, sync: bool) -> None:
         rest = memoryview(raw)
         while rest:
             rest = rest[os.write(self._descriptor, rest) :]
-        _sync(self._descriptor)
+        if sync:
+            _sync(self._descriptor)
 
     def close(self) -> None:
         """Give the file back."""

@@ -22,7 +22,7 @@ class Context(Generic[S]):
 
     run, step, attempt: names of this attempt; `token` is unique to it and is its idempotency key.
     project:   the project's root folder.
-    artifacts: a folder of this step's own, inside the run's folder; what it leaves there is listed in the report.
+    folder:    where `artifacts` lies.
     dry_run:   true under `--dry-run`; a step with effects is never called then.
     """
 
@@ -31,7 +31,7 @@ class Context(Generic[S]):
     attempt: int
     token: str
     project: Path
-    artifacts: Path
+    folder: Path
     profile: Profile
     dry_run: bool = False
     make_services: Callable[[Context[S]], S] | None = None
@@ -39,6 +39,12 @@ class Context(Generic[S]):
     on_log: Callable[[str], None] = _ignore
     is_stopping: Callable[[], bool] = bool
     _services: list[S] = field(default_factory=list)
+
+    @property
+    def artifacts(self) -> Path:
+        """A folder of this attempt's own, inside the run's folder; what is left there is listed in the report."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        return self.folder
 
     @property
     def services(self) -> S:

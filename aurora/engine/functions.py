@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import sys
 import traceback
+import types
 import typing
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -58,10 +60,27 @@ def split_uses(uses: str) -> tuple[str, str]:
     return f"steps.{module}", name
 
 
+def bind_steps(root: Path) -> None:
+    """Make `steps` mean the folder `steps/` of the project at `root`, whatever else on the path has that name."""
+    text = str(root)
+    sys.path[:] = [text, *(entry for entry in sys.path if entry != text)]
+    folder = root / "steps"
+    bound = sys.modules.get("steps")
+    if bound is not None and list(getattr(bound, "__path__", ())) == [str(folder)]:
+        return
+    for name in [name for name in sys.modules if name == "steps" or name.startswith("steps.")]:
+        del sys.modules[name]
+    package = types.ModuleType("steps")
+    package.__path__ = [str(folder)]
+    package.__package__ = "steps"
+    sys.modules["steps"] = package
+
+
 class FunctionTable:
     """Step functions by `uses`, each looked up once."""
 
     def __init__(self, root: Path) -> None:
+        bind_steps(root)
         self.root = root
         self._found: dict[str, StepFunction | NoSuchStep] = {}
 

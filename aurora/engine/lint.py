@@ -20,7 +20,7 @@ from aurora.engine.graph import Library, Node, Plan, Scope, build_plan
 from aurora.engine.loader import value_problem_of
 from aurora.engine.profiles import load_profile
 from aurora.engine.project import Project
-from aurora.engine.spec import Param, Step
+from aurora.engine.spec import Param
 from aurora.engine.values import TypeMismatch, convert
 from aurora.errors import ProfileError
 from aurora.profile import Profile, Section
@@ -175,7 +175,7 @@ class _Linter:
     def parameter_misfit(self, node: Node, value: Any, param: Param) -> str:
         if isinstance(value, Template):
             kind = str if len(value.parts) > 1 else self.type_of(node, value.expressions[0].tree, own=False)
-            wanted = param_type(param.schema)
+            wanted = param.python_type
             return "" if kind is None or fits(kind, wanted) else f"needs {type_text(wanted)}, {value.text} is {type_text(kind)}"
         return "" if _holds_template(value) else value_problem_of(value, param.schema)
 
@@ -248,8 +248,6 @@ class _Linter:
 
     def own_outputs(self, node: Node) -> Mapping[str, Any] | None:
         """Return the names that the node's gate may use bare; None when they can't be known."""
-        if node.step.foreach is not None:
-            return {"items": list, STATUS: str}
         if node.step.kind == "uses":
             function = self.found.get(node.id)
             return None if function is None else function.output_hints() | {STATUS: str}
@@ -257,6 +255,10 @@ class _Linter:
             scope = self.plan.scopes.get(node.id)
             return None if scope is None else {other.removeprefix(scope.prefix): dict for other in scope.nodes} | {STATUS: str}
         return {}
+
+    def read_outputs(self, other: Node) -> Mapping[str, Any] | None:
+        """Return the names that other steps may read of `other`: a foreach shows its items' outputs as a list."""
+        return {"items": list, STATUS: str} if other.step.foreach is not None else self.own_outputs(other)
 
     def step_name(self, node: Node, path: tuple[str | int, ...], expression: Expression) -> tuple[str, str]:
         scope = node.scope
@@ -276,7 +278,7 @@ class _Linter:
             return f"'steps.{path[1]}' alone is no value", f"write steps.{path[1]}.OUTPUT"
         if path[2] == STATUS:
             return "", ""
-        outputs = self.own_outputs(other)
+        outputs = self.read_outputs(other)
         if outputs is not None and path[2] not in outputs:
             hint = did_you_mean(str(path[2]), outputs) or f"it has: {listed([*outputs])}"
             return f"the step {path[1]!r} has no output {str(path[2])!r}", hint
@@ -379,14 +381,14 @@ class _Linter:
         root = str(path[0])
         if root == "params" and len(path) == 2:
             param = node.scope.runbook.params.get(str(path[1]))
-            return None if param is None else param_type(param.schema)
+            return None if param is None else param.python_type
         if root == "run" and len(path) == 2:
             return RUN_NAMES.get(str(path[1]))
         if root == "profile":
             return self.profile_type(node, path)
         if root == "steps" and len(path) == 3:
             other = self.plan.nodes.get(f"{node.scope.prefix}{path[1]}")
-            outputs = None if other is None else self.own_outputs(other)
+            outputs = None if other is None else self.read_outputs(other)
             return None if outputs is None else _plain_type(outputs.get(str(path[2])))
         if own and len(path) == 1:
             outputs = self.own_outputs(node)
@@ -401,14 +403,6 @@ class _Linter:
                 return None
             value = value[str(part)]
         return None if value is None else (dict if isinstance(value, Section) else type(value))
-
-
-def param_type(schema: Mapping[str, Any]) -> Any:
-    """Return the Python type of a parameter's schema."""
-    plain = {"string": str, "integer": int, "number": decimal.Decimal, "boolean": bool}
-    if schema.get("type") == "array":
-        return list[plain.get(schema.get("items", {}).get("type", ""), typing.Any)]  # type: ignore[misc]
-    return plain.get(str(schema.get("type")))
 
 
 _NUMBERS = (int, float, decimal.Decimal)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,11 +53,6 @@ class Project:
             return str(path.relative_to(self.root))
         except ValueError:
             return str(path)
-
-    def importable(self) -> None:
-        """Put the root at the front of `sys.path`, so that `steps` is this project's."""
-        if str(self.root) not in sys.path:
-            sys.path.insert(0, str(self.root))
 
 
 def find_project(start: Path | None = None) -> Project:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from typing import Any, Literal
 
 from aurora.engine.document import Document, Key
@@ -39,6 +40,15 @@ class Param:
     def type(self) -> str:
         """Return its JSON type: string, integer, number, boolean or array."""
         return str(self.schema.get("type", "string"))
+
+    @property
+    def python_type(self) -> Any:
+        """Return the type that expressions and step functions see."""
+        plain = {"string": str, "integer": int, "number": Decimal, "boolean": bool}
+        if self.type == "array":
+            inner = plain.get(self.schema.get("items", {}).get("type", ""), Any)
+            return list[inner]  # type: ignore[valid-type]
+        return plain[self.type]
 
     @property
     def flag(self) -> str:

@@ -67,7 +67,6 @@ class Worker:
     def on_hello(self, request: dict[str, Any]) -> None:
         self.project = Path(request["project"])
         self.services = request["services"]
-        sys.path.insert(0, str(self.project))
         self.functions = FunctionTable(self.project)
 
     def on_profile(self, request: dict[str, Any]) -> None:
@@ -151,7 +150,7 @@ class Worker:
             attempt=request["attempt"],
             token=request["token"],
             project=self.project,
-            artifacts=Path(request["artifacts"]),
+            folder=Path(request["artifacts"]),
             profile=self.profiles[request["profile"]],
             dry_run=request["dry_run"],
             make_services=self.factory(),

@@ -113,20 +113,21 @@ class Workers(Protocol):
 class LocalWorkers:
     """Worker processes on this machine, each beside a warden; idle ones are kept warm."""
 
-    def __init__(self, root: Path, services: str | None) -> None:
+    def __init__(self, root: Path, services: str | None, environment: Mapping[str, str] | None = None) -> None:
         self._root = root
         self._services = services
+        self._environment = environment
         self._idle: list[LocalWorker] = []
         self._busy: list[LocalWorker] = []
 
     def warm(self) -> None:
         """Start one worker ahead of its first step."""
-        self._idle.append(LocalWorker(self._root, self._services))
+        self._idle.append(LocalWorker(self._root, self._services, self._environment))
 
     def start(self, request: Request, *, timeout: float | None, grace: float, fresh: bool) -> LocalWorker:
         """Start a request in an idle worker, or in a new one when it must be fresh."""
         reusable = [worker for worker in self._idle if not (fresh and worker.used)]
-        worker = reusable[0] if reusable else LocalWorker(self._root, self._services)
+        worker = reusable[0] if reusable else LocalWorker(self._root, self._services, self._environment)
         if worker in self._idle:
             self._idle.remove(worker)
         self._busy.append(worker)
@@ -155,12 +156,11 @@ class LocalWorkers:
 class LocalWorker:
     """One worker process, its warden, and the three channels to them: requests, the warden's control, the log."""
 
-    def __init__(self, root: Path, services: str | None) -> None:
+    def __init__(self, root: Path, services: str | None, environment: Mapping[str, str] | None = None) -> None:
         self._channel, theirs = socket.socketpair()
         self._control, control = socket.socketpair()
         self._log, log = os.pipe()
-        program = [sys.executable, "-m", "aurora.engine.worker", str(theirs.fileno())]
-        environment = {**os.environ, "PYTHONPATH": _import_path(), "PYTHONUNBUFFERED": "1", "PYTHONSAFEPATH": "1"}
+        program = [sys.executable, "-u", "-P", "-c", _START, str(theirs.fileno()), *filter(None, sys.path)]
         os.set_inheritable(log, True)
         try:
             self._warden = subprocess.Popen(
@@ -181,6 +181,7 @@ class LocalWorker:
             os.set_blocking(descriptor, False)
         self._told: set[str] = set()
         self._buffers: dict[int, bytes] = {}
+        self._closed: set[int] = set()
         self._pid: int | None = None
         self._exit: int | None = None
         self._timed_out = False
@@ -214,8 +215,9 @@ class LocalWorker:
         return self._keep and self._answered and not (self._stopped or self._gone or self._timed_out or self._exit is not None)
 
     def descriptors(self) -> Sequence[int]:
-        """Return the channels to wait on."""
-        return () if self._gone else (self._channel.fileno(), self._control.fileno(), self._log)
+        """Return the channels to wait on: those that the other side has not closed."""
+        every = () if self._gone else (self._channel.fileno(), self._control.fileno(), self._log)
+        return [descriptor for descriptor in every if descriptor not in self._closed]
 
     def read(self) -> list[Message]:
         """Drain all channels; log lines come before the answer that followed them."""
@@ -264,11 +266,7 @@ class LocalWorker:
             self._warden.wait()
 
     def _hear(self) -> None:
-        closed = False
         for line in self._lines(self._control.fileno()):
-            if line is _CLOSED:
-                closed = True
-                continue
             word, _, rest = line.decode().partition(" ")
             if word == "pid":
                 self._pid = int(rest)
@@ -276,7 +274,7 @@ class LocalWorker:
                 self._timed_out = True
             elif word == "exit":
                 self._exit = int(rest)
-        if closed and self._exit is None:
+        if self._control.fileno() in self._closed and self._exit is None:
             self._kill_group()  # the warden itself died: nobody else would end the worker
             self._exit = -signal.SIGKILL
 
@@ -286,8 +284,8 @@ class LocalWorker:
                 os.killpg(self._pid, signal.SIGKILL)
 
     def _lines(self, descriptor: int) -> list[bytes]:
-        """Return the whole lines that can be read now; on the control channel, `_CLOSED` when it has closed."""
-        if self._gone:
+        """Return the whole lines that can be read now; a channel that has closed is remembered."""
+        if self._gone or descriptor in self._closed:
             return []
         chunks = [self._buffers.get(descriptor, b"")]
         closed = False
@@ -303,11 +301,12 @@ class LocalWorker:
                 break
             chunks.append(chunk)
         *lines, rest = b"".join(chunks).split(b"\n")
-        if closed and rest:
-            lines, rest = [*lines, rest], b""
+        if closed:
+            self._closed.add(descriptor)
+            lines, rest = [*lines, rest] if rest else lines, b""
+            if descriptor == self._channel.fileno():
+                self._tell("stop 2")  # a worker that can't answer any more is of no use
         self._buffers[descriptor] = rest
-        if closed and descriptor == self._control.fileno():
-            lines.append(_CLOSED)
         return lines
 
     def _send(self, message: Mapping[str, Any]) -> None:
@@ -325,11 +324,4 @@ class LocalWorker:
             self._control.send(line.encode() + b"\n")
 
 
-_CLOSED = b"\0closed"
-
-
-def _import_path() -> str:
-    """Return the engine's own import path for the worker, so that both find the same packages."""
-    return os.pathsep.join(path for path in sys.path if path)
-
-
+_START = "import sys; sys.path[:] = sys.argv[2:]; from aurora.engine.worker import main; main()"

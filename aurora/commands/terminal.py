@@ -1,0 +1,32 @@
+"""What the running commands share: who listens, who answers, and the last lines after a run."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+from aurora.engine.console import JsonLines, listener_for
+from aurora.engine.execute import Desk
+from aurora.engine.project import Project
+from aurora.engine.prompts import Nobody, person_at
+from aurora.evidence.files import write_reports
+
+
+def make_desk(*, as_json: bool) -> Desk:
+    """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
+    listener = listener_for(as_json=as_json)
+    if isinstance(listener, JsonLines):
+        return Desk(listener, Nobody("no terminal"), on_end=write_reports)
+    return Desk(listener, person_at(listener.show, os.environ), on_end=write_reports)
+
+
+def say_end(project: Project, folder: Path, outcome: str, *, as_json: bool) -> None:
+    """Say where the report lies, and how to go on with a run that is not finished."""
+    if as_json:
+        return
+    lines = [f"report   {project.shown(folder / 'report.html')}", f"         {project.shown(folder / 'report.md')}"]
+    if outcome in ("interrupted", "waiting"):
+        lines.append(f"go on    invoke resume {folder.name}")
+        lines.append(f"end it   invoke cancel {folder.name} --reason …")
+    sys.stdout.write("\n".join(lines) + "\n")

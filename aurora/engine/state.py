@@ -1,0 +1,132 @@
+"""What a journal says of a run so far: a fold over its events, the same for a first run and a resumed one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from aurora.journal import Event
+
+OVER = frozenset(["passed", "red", "broken", "timed_out", "skipped", "omitted", "waived", "declined", "unknown", "cancelled"])
+FAILED = frozenset(["red", "broken", "timed_out", "declined", "unknown", "cancelled"])
+_WORST = ("green", "amber", "cancelled", "declined", "red", "broken")
+_OF_STATUS = {
+    "red": "red", "broken": "broken", "timed_out": "broken", "unknown": "broken", "declined": "declined",
+    "cancelled": "cancelled", "waived": "amber",
+}  # fmt: skip
+
+
+@dataclass
+class StepState:
+    """One step's state. `outputs` is encoded; `unsettled` means started, and nobody knows how it ended."""
+
+    status: str = "pending"
+    attempt: int = 0
+    outputs: Any = None
+    gates: list[Mapping[str, Any]] = field(default_factory=list)
+    items: list[Any] | None = None
+    arguments: Mapping[str, Any] = field(default_factory=dict)
+    simulated: bool = False
+    verified: Mapping[str, Any] | None = None
+
+    @property
+    def over(self) -> bool:
+        """Return whether the step has ended."""
+        return self.status in OVER
+
+    @property
+    def unsettled(self) -> bool:
+        """Return whether the step was started and its end is not on record."""
+        return self.status == "running"
+
+    @property
+    def amber(self) -> bool:
+        """Return whether an advisory gate was red, or a gate could not be decided in a dry run."""
+        return any(gate["verdict"] != "pass" for gate in self.gates) or (self.simulated and self.status == "skipped")
+
+
+@dataclass
+class RunState:
+    """All steps by id, what the run was opened with, and how it ended (None while it has not)."""
+
+    opened: Mapping[str, Any] = field(default_factory=dict)
+    opened_at: str = ""
+    steps: dict[str, StepState] = field(default_factory=dict)
+    outcome: str | None = None
+    exit_code: int | None = None
+    interrupted: bool = False
+    finally_ids: frozenset[str] = frozenset()
+
+    @classmethod
+    def of(cls, events: Iterable[Event]) -> RunState:
+        """Return the state after `events`."""
+        state = cls()
+        for event in events:
+            state.apply(event)
+        return state
+
+    def step(self, step_id: str) -> StepState:
+        """Return the state of a step; a step that no event names is pending."""
+        return self.steps.setdefault(step_id, StepState())
+
+    def apply(self, event: Event) -> None:
+        """Take one event into account; events that only inform change nothing."""
+        handler = getattr(self, "_on_" + event.type.replace(".", "_"), None)
+        if handler is not None:
+            handler(event.data, event)
+
+    def _on_run_opened(self, data: Mapping[str, Any], event: Event) -> None:
+        self.opened, self.opened_at = data, event.ts
+        self.finally_ids = finally_steps(data["plan"])
+
+    def _on_run_resumed(self, data: Mapping[str, Any], event: Event) -> None:
+        if self.interrupted:  # what `finally` did after the interruption does not cover what comes now
+            for step_id in list(self.steps):
+                if step_id.partition("[")[0] in self.finally_ids:
+                    del self.steps[step_id]
+        self.interrupted = False
+
+    def _on_run_interrupted(self, data: Mapping[str, Any], event: Event) -> None:
+        self.interrupted = True
+
+    def _on_run_finished(self, data: Mapping[str, Any], event: Event) -> None:
+        self.outcome, self.exit_code = data["outcome"], data["exit_code"]
+
+    def _on_step_expanded(self, data: Mapping[str, Any], event: Event) -> None:
+        self.step(data["step"]).items = list(data["items"])
+
+    def _on_step_started(self, data: Mapping[str, Any], event: Event) -> None:
+        step = self.step(data["step"])
+        step.status, step.attempt, step.arguments = "running", data["attempt"], data["with"]
+        step.verified = None
+
+    def _on_step_retrying(self, data: Mapping[str, Any], event: Event) -> None:
+        self.step(data["step"]).status = "pending"
+
+    def _on_step_verified(self, data: Mapping[str, Any], event: Event) -> None:
+        self.step(data["step"]).verified = data
+
+    def _on_step_finished(self, data: Mapping[str, Any], event: Event) -> None:
+        step = self.step(data["step"])
+        step.status, step.outputs, step.gates = data["status"], data["outputs"], list(data["gates"])
+        step.attempt, step.simulated = data["attempt"], data.get("simulated", False)
+
+
+def finally_steps(plan: Sequence[Mapping[str, Any]]) -> frozenset[str]:
+    """Return the ids that lie in the root's or a sub-runbook's `finally`, themselves or by what holds them."""
+    found: set[str] = set()
+    for entry in plan:  # a container stands before what it holds
+        above = entry["id"].rpartition("/")[0]
+        if entry["section"] == "finally" or above in found:
+            found.add(entry["id"])
+    return frozenset(found)
+
+
+def outcome_of(steps: Iterable[StepState]) -> str:
+    """Return the outcome of steps: the worst of them; amber for advisory reds, waivers and undecided gates."""
+    worst = "green"
+    for step in steps:
+        outcome = _OF_STATUS.get(step.status, "amber" if step.amber else "green")
+        worst = max(worst, outcome, key=_WORST.index)
+    return worst
