@@ -33,14 +33,21 @@ def _print_tree(plan: Plan, table: FunctionTable) -> None:
         default = "required" if param.required else f"default {param.default}"
         tree.add(Text(f"{param.flag}  {param.type}, {default}  {param.help}", style="dim"))
     for each in plan.root.requires:
-        tree.add(Text(f"requires {each.runbook} {each.outcome} {'within ' + each.within if each.within else ''}", style="yellow"))
+        tree.add(
+            Text(
+                f"requires {each.runbook} {each.outcome} {'within ' + each.within if each.within else ''}",
+                style="yellow",
+            )
+        )
     branches = {"": tree}
     for node in plan.nodes.values():
         branch = branches[node.guards or node.scope.container or ""]
         branches[node.id] = branch.add(Text(_line(node, table)))
         for gate in node.step.gates:
             style = "green" if gate.severity == "blocking" else "yellow"
-            branches[node.id].add(Text(f"gate{'' if gate.severity == 'blocking' else ' (advisory)'}: {gate.check.text}", style=style))
+            branches[node.id].add(
+                Text(f"gate{'' if gate.severity == 'blocking' else ' (advisory)'}: {gate.check.text}", style=style)
+            )
         for line in node.step.checklist:
             branches[node.id].add(Text(f"☐ {line}", style="cyan"))
     Console(highlight=False).print(tree)
@@ -48,7 +55,9 @@ def _print_tree(plan: Plan, table: FunctionTable) -> None:
 
 def _line(node: Node, table: FunctionTable) -> str:
     step = node.step
-    what = {"uses": f"uses {step.uses}", "runbook": f"runbook {step.runbook}", "confirm": "confirm", "gate": "gate"}[step.kind]
+    what = {"uses": f"uses {step.uses}", "runbook": f"runbook {step.runbook}", "confirm": "confirm", "gate": "gate"}[
+        step.kind
+    ]
     parts = [f"{node.id.rpartition('/')[2]}  {step.title}  [{what}]"]
     if node.section != "steps":
         parts.append({"finally": "always, at the end", "on_failure": "only after a failure"}[node.section])
@@ -63,7 +72,9 @@ def _line(node: Node, table: FunctionTable) -> str:
     if step.timeout is not None:
         parts.append(f"timeout {step.timeout:g} s")
     if step.on_failure.action != "abort":
-        parts.append("on failure: go on" if step.on_failure.action == "continue" else f"on failure: {step.on_failure.runbook}")
+        parts.append(
+            "on failure: go on" if step.on_failure.action == "continue" else f"on failure: {step.on_failure.runbook}"
+        )
     return " · ".join(parts)
 
 
@@ -73,7 +84,9 @@ def mermaid(plan: Plan) -> str:
     lines = ["flowchart TD"]
     for node in plan.nodes.values():
         text = f"{node.id}: {node.step.title}".replace('"', "#quot;").replace("\n", " ")
-        left, right = {"confirm": ("{{", "}}"), "gate": ("{", "}"), "runbook": ("[[", "]]")}.get(node.step.kind, ("[", "]"))
+        left, right = {"confirm": ("{{", "}}"), "gate": ("{", "}"), "runbook": ("[[", "]]")}.get(
+            node.step.kind, ("[", "]")
+        )
         lines.append(f'  {number[node.id]}{left}"{text}"{right}')
         for before in (*node.needs, *node.after):
             lines.append(f"  {number[before]} --> {number[node.id]}")

@@ -46,8 +46,11 @@ def _command(words: list[str]) -> int | None:
         if flag in _BEFORE:
             position += 1 if "=" in words[position] else 1 + _BEFORE[flag]
         elif any(word in SHORT for word in words[position:]) and flag not in ("-l", "--list", "-h", "--help"):
-            raise UsageError(f"invoke's own flag {flag!r} does nothing for Aurora.", means="nothing was run",
-                             todo="write Aurora's flags after the command; a rehearsal is --dry-run")  # fmt: skip
+            raise UsageError(
+                f"invoke's own flag {flag!r} does nothing for Aurora.",
+                means="nothing was run",
+                todo="write Aurora's flags after the command; a rehearsal is --dry-run",
+            )
         else:
             return None
     if position == len(words):
@@ -106,7 +109,8 @@ def _task_for(name: str, words: list[str], invocation: Invocation) -> Any:
             positional.append(f"word{number}")
     parameters += [inspect.Parameter(each, inspect.Parameter.POSITIONAL_OR_KEYWORD) for each in positional]
     parameters += [
-        inspect.Parameter(flag, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default) for flag, default in flags.items()
+        inspect.Parameter(flag, inspect.Parameter.POSITIONAL_OR_KEYWORD, default=default)
+        for flag, default in flags.items()
     ]
     body.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return task(positional=positional, auto_shortflags=False)(body)

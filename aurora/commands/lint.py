@@ -36,10 +36,15 @@ def _name(project: Project, path: Path) -> str:
         return str(path)
     resolved = path.resolve()
     if not resolved.is_file():
-        raise UsageError(f"There is no file {path}.", means="nothing was checked", todo="name runbook files, or nothing for all")
+        raise UsageError(
+            f"There is no file {path}.", means="nothing was checked", todo="name runbook files, or nothing for all"
+        )
     if resolved.parent != project.runbooks.resolve() or resolved.suffix != ".yaml":
-        raise UsageError(f"{path} is not a runbook of this project.", means="runbooks lie in runbooks/ and end in .yaml",
-                         todo=f"move it to {project.shown(project.runbooks)}/")  # fmt: skip
+        raise UsageError(
+            f"{path} is not a runbook of this project.",
+            means="runbooks lie in runbooks/ and end in .yaml",
+            todo=f"move it to {project.shown(project.runbooks)}/",
+        )
     return resolved.stem
 
 

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import argparse
 import re
+import sys
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
-from aurora.engine.faults import did_you_mean, listed
+from aurora.engine.faults import RunbookError, did_you_mean, listed
 from aurora.engine.graph import Library
-from aurora.engine.faults import RunbookError
 from aurora.engine.loader import value_problem_of
 from aurora.engine.project import Project
 from aurora.engine.spec import Param, Runbook
@@ -52,7 +52,11 @@ class _Parser(argparse.ArgumentParser):
 def _unknown(word: str, parser: _Parser) -> UsageError:
     flag = word.split("=")[0]
     if not flag.startswith("-"):
-        return UsageError(f"{parser.prog} does not take {word!r}.", means="one command at a time; nothing was run", todo=f"see {parser.prog} --help")
+        return UsageError(
+            f"{parser.prog} does not take {word!r}.",
+            means="one command at a time; nothing was run",
+            todo=f"see {parser.prog} --help",
+        )
     hint = did_you_mean(flag, parser.flags())
     starts = [known for known in parser.flags() if flag.startswith("--") and known.startswith(flag)]
     if not hint and len(starts) == 1:
@@ -79,13 +83,16 @@ def parse(project: Callable[[], Project], words: Sequence[str], program: str = "
     Raises UsageError for whatever is not exactly right; SystemExit(0) after printing help.
     """
     if not words or words[0] in ("-h", "--help"):
-        print(overview(program))
+        sys.stdout.write(overview(program) + "\n")
         raise SystemExit(0)
     command = words[0]
     if command not in SHORT:
         hint = did_you_mean(command, SHORT)
-        raise UsageError(f"There is no command {command!r}{'; ' + hint if hint else ''}.", means="nothing was run",
-                         todo=f"the commands are: {', '.join(SHORT)}")  # fmt: skip
+        raise UsageError(
+            f"There is no command {command!r}{'; ' + hint if hint else ''}.",
+            means="nothing was run",
+            todo=f"the commands are: {', '.join(SHORT)}",
+        )
     if command == "runbook":
         return _runbook(project, words[1:], program)
     parser = _PARSERS[command](f"{program} {command}")
@@ -101,12 +108,15 @@ def overview(program: str) -> str:
 
 def _runbook(project: Callable[[], Project], words: Sequence[str], program: str) -> Invocation:
     if not words or words[0] in ("-h", "--help"):
-        print(_books(project(), program))
+        sys.stdout.write(_books(project(), program) + "\n")
         raise SystemExit(0)
     name = words[0]
     if name.startswith("-"):
-        raise UsageError(f"The runbook's name comes first, before {name!r}.", means="nothing was run",
-                         todo=f"{program} runbook NAME [flags]; the names: {', '.join(project().names())}")  # fmt: skip
+        raise UsageError(
+            f"The runbook's name comes first, before {name!r}.",
+            means="nothing was run",
+            todo=f"{program} runbook NAME [flags]; the names: {', '.join(project().names())}",
+        )
     library = Library(project())
     loaded = library.load(name)
     if loaded.runbook is None:
@@ -130,7 +140,16 @@ def _books(project: Project, program: str) -> str:
         lines.append((name, "(has faults; see lint)" if runbook is None else runbook.title))
     width = max((len(name) for name, _ in lines), default=0)
     shown = [f"  {name:<{width}}  {title}" for name, title in lines] or ["  (none yet)"]
-    return "\n".join([f"usage: {program} runbook NAME [flags]", "", "runbooks:", *shown, "", f"Flags of one: {program} runbook NAME --help"])
+    return "\n".join(
+        [
+            f"usage: {program} runbook NAME [flags]",
+            "",
+            "runbooks:",
+            *shown,
+            "",
+            f"Flags of one: {program} runbook NAME --help",
+        ]
+    )
 
 
 def runbook_parser(runbook: Runbook, program: str) -> _Parser:
@@ -140,7 +159,9 @@ def runbook_parser(runbook: Runbook, program: str) -> _Parser:
     for param in runbook.params.values():
         text = f"{param.help}{' ' if param.help else ''}({_type_text(param)}{_default_text(param)})".replace("%", "%%")
         if param.type == "boolean":
-            group.add_argument(param.flag, dest=f"p_{param.name}", action=argparse.BooleanOptionalAction, default=None, help=text)
+            group.add_argument(
+                param.flag, dest=f"p_{param.name}", action=argparse.BooleanOptionalAction, default=None, help=text
+            )
         else:
             group.add_argument(param.flag, dest=f"p_{param.name}", metavar=_metavar(param), default=None, help=text)
     run = parser.add_argument_group("the run")
@@ -161,7 +182,13 @@ def _default_text(param: Param) -> str:
     if param.required:
         return "; required"
     value = param.default
-    shown = ",".join(map(str, value)) if isinstance(value, list) else str(value).lower() if isinstance(value, bool) else str(value)
+    shown = (
+        ",".join(map(str, value))
+        if isinstance(value, list)
+        else str(value).lower()
+        if isinstance(value, bool)
+        else str(value)
+    )
     return f"; default {shown!r}" if shown == "" else f"; default {shown}"
 
 
@@ -174,7 +201,11 @@ def _params(runbook: Runbook, options: argparse.Namespace, parser: _Parser) -> d
     for param in runbook.params.values():
         given = getattr(options, f"p_{param.name}")
         if given is None and param.required:
-            raise UsageError(f"{parser.prog} needs {param.flag}.", means="nothing was run", todo=f"add {param.flag} {_metavar(param)}")
+            raise UsageError(
+                f"{parser.prog} needs {param.flag}.",
+                means="nothing was run",
+                todo=f"add {param.flag} {_metavar(param)}",
+            )
         values[param.name] = param.default if given is None else _value(param, given, parser)
     return values
 
@@ -188,8 +219,11 @@ def _value(param: Param, given: Any, parser: _Parser) -> Any:
         elif param.type != "boolean":
             value = _scalar(param.type, given)
     except ValueError as error:
-        raise UsageError(f"{param.flag} must be {_type_text(param)}, was {given!r}.", means="nothing was run",
-                         todo=f"see {parser.prog} --help") from error  # fmt: skip
+        raise UsageError(
+            f"{param.flag} must be {_type_text(param)}, was {given!r}.",
+            means="nothing was run",
+            todo=f"see {parser.prog} --help",
+        ) from error
     problem = value_problem_of(value, param.schema)
     if problem:
         raise UsageError(f"{param.flag} {given}: {problem}.", means="nothing was run", todo=f"see {parser.prog} --help")
@@ -237,9 +271,16 @@ def _show(program: str) -> _Parser:
 
 def _resume(program: str) -> _Parser:
     parser = _one_run(program)
-    parser.add_argument("--accept-changes", action="store_true", help="go on although runbooks, profile or steps have changed")
-    parser.add_argument("--settle", action="append", default=[], metavar="STEP=done|not_done",
-                        help="say what became of a step whose outcome is unknown")  # fmt: skip
+    parser.add_argument(
+        "--accept-changes", action="store_true", help="go on although runbooks, profile or steps have changed"
+    )
+    parser.add_argument(
+        "--settle",
+        action="append",
+        default=[],
+        metavar="STEP=done|not_done",
+        help="say what became of a step whose outcome is unknown",
+    )
     parser.add_argument("--json", action="store_true", help="print events as JSON lines, for programs")
     return parser
 
@@ -247,7 +288,9 @@ def _resume(program: str) -> _Parser:
 def _cancel(program: str) -> _Parser:
     parser = _one_run(program)
     parser.add_argument("--reason", required=True, metavar="TEXT", help="why; it is recorded")
-    parser.add_argument("--accept-changes", action="store_true", help="end it although runbooks, profile or steps have changed")
+    parser.add_argument(
+        "--accept-changes", action="store_true", help="end it although runbooks, profile or steps have changed"
+    )
     parser.add_argument("--json", action="store_true", help="print events as JSON lines, for programs")
     return parser
 
@@ -266,6 +309,12 @@ def _explain(program: str) -> _Parser:
 
 
 _PARSERS: dict[str, Callable[[str], _Parser]] = {
-    "runs": _runs, "show": _show, "resume": _resume, "cancel": _cancel, "report": _one_run, "lint": _lint,
-    "explain": _explain, "schema": _plain,
-}  # fmt: skip
+    "runs": _runs,
+    "show": _show,
+    "resume": _resume,
+    "cancel": _cancel,
+    "report": _one_run,
+    "lint": _lint,
+    "explain": _explain,
+    "schema": _plain,
+}

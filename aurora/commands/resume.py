@@ -22,5 +22,9 @@ def execute(project: Project, invocation: Invocation) -> int:
 def _settled(word: str) -> tuple[str, str]:
     step, _, answer = word.rpartition("=")
     if not step or answer not in ("done", "not_done"):
-        raise UsageError(f"--settle {word!r} says nothing.", means="nothing was run", todo="write --settle STEP=done or STEP=not_done")
+        raise UsageError(
+            f"--settle {word!r} says nothing.",
+            means="nothing was run",
+            todo="write --settle STEP=done or STEP=not_done",
+        )
     return step, answer

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from aurora.commands.terminal import make_desk, say_end
 from aurora.commands.parser import Invocation
+from aurora.commands.terminal import make_desk, say_end
 from aurora.engine.execute import start_run
 from aurora.engine.project import Project
 from aurora.engine.workers import LocalWorkers

@@ -20,8 +20,15 @@ def execute(project: Project, invocation: Invocation) -> int:
             line = {"run": run_id, "status": "unreadable", "error": record.what}
         else:
             opened = record.state.opened
-            line = {"run": run_id, "status": record.status, "runbook": opened["runbook"], "profile": opened["profile"]["name"],
-                    "mode": opened["mode"], "venue": opened["venue"], "dry_run": opened["dry_run"]}  # fmt: skip
+            line = {
+                "run": run_id,
+                "status": record.status,
+                "runbook": opened["runbook"],
+                "profile": opened["profile"]["name"],
+                "mode": opened["mode"],
+                "venue": opened["venue"],
+                "dry_run": opened["dry_run"],
+            }
         sys.stdout.write(json.dumps(line) + "\n" if invocation.options.json else _text(line) + "\n")
     if not found and not invocation.options.json:
         sys.stdout.write("No runs yet. Start with a rehearsal: make rehearse\n")

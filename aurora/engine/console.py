@@ -13,13 +13,32 @@ from aurora.engine.workers import Progress
 from aurora.journal import Event
 
 MARKS = {
-    "passed": "✔", "red": "✘", "broken": "✘", "timed_out": "✘", "declined": "✘", "unknown": "?", "skipped": "–",
-    "omitted": "–", "waived": "!", "cancelled": "–", "waiting": "…",
-}  # fmt: skip
+    "passed": "✔",
+    "red": "✘",
+    "broken": "✘",
+    "timed_out": "✘",
+    "declined": "✘",
+    "unknown": "?",
+    "skipped": "–",
+    "omitted": "–",
+    "waived": "!",
+    "cancelled": "–",
+    "waiting": "…",
+}
 COLOURS = {
-    "passed": "green", "red": "red", "broken": "red", "timed_out": "red", "declined": "red", "unknown": "red",
-    "skipped": "dim", "omitted": "dim", "waived": "yellow", "cancelled": "yellow", "green": "green", "amber": "yellow",
-}  # fmt: skip
+    "passed": "green",
+    "red": "red",
+    "broken": "red",
+    "timed_out": "red",
+    "declined": "red",
+    "unknown": "red",
+    "skipped": "dim",
+    "omitted": "dim",
+    "waived": "yellow",
+    "cancelled": "yellow",
+    "green": "green",
+    "amber": "yellow",
+}
 LINE = 400
 
 
@@ -122,7 +141,9 @@ class PlainLines:
             self.line(f"  accepted change: {change}", "yellow")
 
     def _on_journal_recovered(self, data: Mapping[str, Any]) -> None:
-        self.line(f"  the journal's last line was torn; its {data['bytes']} bytes are kept in {data['saved_as']}", "yellow")
+        self.line(
+            f"  the journal's last line was torn; its {data['bytes']} bytes are kept in {data['saved_as']}", "yellow"
+        )
 
     def _on_step_started(self, data: Mapping[str, Any]) -> None:
         self._started[data["step"]] = time.monotonic()
@@ -131,7 +152,10 @@ class PlainLines:
 
     def _on_step_retrying(self, data: Mapping[str, Any]) -> None:
         error = data["error"] or {}
-        self.line(f"↻ {data['step']}  {error.get('type')}: {one_line(str(error.get('message')))}; again in {data['delay_s']:g} s", "yellow")
+        self.line(
+            f"↻ {data['step']}  {error.get('type')}: {one_line(str(error.get('message')))}; again in {data['delay_s']:g} s",
+            "yellow",
+        )
 
     def _on_step_verified(self, data: Mapping[str, Any]) -> None:
         self.line(f"? {data['step']}  {data['answer']} says {data['by']}: {one_line(data['reason'] or '')}", "yellow")
@@ -175,7 +199,9 @@ class PlainLines:
     def _on_prompt_answered(self, data: Mapping[str, Any]) -> None:
         if data["source"] == "scripted":
             ticked = sum(each["answer"] == "yes" for each in data["answers"])
-            self.line(f"  {data['step']}: {ticked} of {len(data['answers'])} ticked by {data['by']} (scripted)", "yellow")
+            self.line(
+                f"  {data['step']}: {ticked} of {len(data['answers'])} ticked by {data['by']} (scripted)", "yellow"
+            )
 
     def _on_run_stopping(self, data: Mapping[str, Any]) -> None:
         self.line(f"{data['reason']}: stopping; running steps are asked to end. Once more kills them.", "yellow")
@@ -184,7 +210,10 @@ class PlainLines:
         self.line(f"interrupted: {data['reason']}", "yellow")
 
     def _on_run_finished(self, data: Mapping[str, Any]) -> None:
-        self.line(f"{data['outcome'].upper()}  exit {data['exit_code']}  {data['elapsed_s']:.1f} s", f"bold {COLOURS.get(data['outcome'], 'red')}")
+        self.line(
+            f"{data['outcome'].upper()}  exit {data['exit_code']}  {data['elapsed_s']:.1f} s",
+            f"bold {COLOURS.get(data['outcome'], 'red')}",
+        )
 
     def _title(self, step: str) -> str:
         return one_line(self._titles.get(step.partition("[")[0], ""), 120)
@@ -265,7 +294,13 @@ class LiveTerminal(PlainLines):
                 label = one_line(progress.label, 60)
                 if progress.total:
                     bar = ProgressBar(total=progress.total, completed=progress.done, width=24)
-            table.add_row(Text("  ⏵", style="cyan"), Text(one_line(step, 60)), Text(f"{now - started:5.1f} s", style="dim"), bar, Text(label, style="dim"))
+            table.add_row(
+                Text("  ⏵", style="cyan"),
+                Text(one_line(step, 60)),
+                Text(f"{now - started:5.1f} s", style="dim"),
+                bar,
+                Text(label, style="dim"),
+            )
         return table
 
     def close(self) -> None:

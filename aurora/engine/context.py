@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Generic, TypeVar, cast
+from typing import Generic, TypeVar
 
 from aurora.profile import Profile
 
@@ -55,7 +55,7 @@ class Context(Generic[S]):
                     "This project names no services factory; set [tool.aurora] services = 'module:function'."
                 )
             self._services.append(self.make_services(self))
-        return cast(S, self._services[0])
+        return self._services[0]
 
     def progress(self, done: float, total: float | None = None, label: str = "") -> None:
         """Show how far a long step is: `done` of `total` (None when unknown)."""

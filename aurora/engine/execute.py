@@ -68,8 +68,10 @@ class Prepared:
             return self.profile
         profile = load_profile(self.project, name)
         if profile.values.get("venue") != self.profile.values.get("venue"):
-            raise UsageError(f"The profile {name} has the venue {profile.values.get('venue')}, the run has "
-                             f"{self.profile.values.get('venue')}.")  # fmt: skip
+            raise UsageError(
+                f"The profile {name} has the venue {profile.values.get('venue')}, the run has "
+                f"{self.profile.values.get('venue')}."
+            )
         return profile
 
 
@@ -96,9 +98,15 @@ def _profile(project: Project, plan: Plan, params: Mapping[str, Any]) -> Profile
 
 
 def start_run(
-    project: Project, name: str, params: Mapping[str, Any], desk: Desk, *, dry_run: bool = False, answers: Path | None = None,
+    project: Project,
+    name: str,
+    params: Mapping[str, Any],
+    desk: Desk,
+    *,
+    dry_run: bool = False,
+    answers: Path | None = None,
     workers: LocalWorkers | None = None,
-) -> tuple[Path, str, int]:  # fmt: skip
+) -> tuple[Path, str, int]:
     """Run a runbook from its start. Return the run's folder, its outcome and the exit code.
 
     Raises OperatorError (exit 2) when it does not start: then nothing was run and no run exists.
@@ -108,14 +116,21 @@ def start_run(
     person = desk.person
     if answers is not None:
         if not simulated:
-            raise UsageError("--answers works with a simulated venue only.", means="on a real venue a person answers; nothing was run",
-                             todo="leave --answers out, or choose a profile with venue: simulated")  # fmt: skip
+            raise UsageError(
+                "--answers works with a simulated venue only.",
+                means="on a real venue a person answers; nothing was run",
+                todo="leave --answers out, or choose a profile with venue: simulated",
+            )
         person = Scripted(read_answers(answers), answers.name)
     requirements = _requirements(prepared, simulated)
     code = _Code(project.root)
     folder = new_run(project, prepared.plan.root.name, desk.clock.now())
-    locks = Locks(project.runs / ".locks", _lock_names(prepared, folder.name), folder.name,
-                  lambda other: is_unfinished(project, other))  # fmt: skip
+    locks = Locks(
+        project.runs / ".locks",
+        _lock_names(prepared, folder.name),
+        folder.name,
+        lambda other: is_unfinished(project, other),
+    )
     with contextlib.ExitStack() as held:
         try:
             held.enter_context(locks)
@@ -129,9 +144,14 @@ def start_run(
 
 
 def resume_run(
-    project: Project, run: str, desk: Desk, *, accept_changes: bool = False, settle: Mapping[str, str] | None = None,
+    project: Project,
+    run: str,
+    desk: Desk,
+    *,
+    accept_changes: bool = False,
+    settle: Mapping[str, str] | None = None,
     cancel: str = "",
-) -> tuple[Path, str, int]:  # fmt: skip
+) -> tuple[Path, str, int]:
     """Go on with a run that was interrupted, or (with `cancel`, the reason) end it: only its `finally` runs then.
 
     Raises ResumeRefused when it is finished, or when its runbooks, profile or step modules have changed.
@@ -139,8 +159,11 @@ def resume_run(
     folder = find_run(project, run)
     record = read_record(folder)
     if record.state.outcome is not None:
-        raise ResumeRefused(f"The run {record.id} is finished: {record.state.outcome}.", means="a finished run is a record and stays as it is",
-                            todo=f"start a new one: invoke runbook {record.state.opened['runbook']}")  # fmt: skip
+        raise ResumeRefused(
+            f"The run {record.id} is finished: {record.state.outcome}.",
+            means="a finished run is a record and stays as it is",
+            todo=f"start a new one: invoke runbook {record.state.opened['runbook']}",
+        )
     opened = record.state.opened
     params = _read_params(project, opened)
     prepared = prepare(project, opened["runbook"], params)
@@ -154,23 +177,57 @@ def resume_run(
     unknown = [step for step in settle or {} if step.partition("[")[0] not in prepared.plan.nodes]
     if unknown:
         raise UsageError(f"--settle names {unknown[0]!r}, which is no step of {opened['runbook']}.")
-    with Locks(project.runs / ".locks", _lock_names(prepared, record.id), record.id, lambda other: is_unfinished(project, other)) as locks:
+    with Locks(
+        project.runs / ".locks",
+        _lock_names(prepared, record.id),
+        record.id,
+        lambda other: is_unfinished(project, other),
+    ) as locks:
         journal, events = Journal.resume(folder / JOURNAL, desk.clock, prepared.masker)
         if events and events[-1].type == "run.finished":
             raise ResumeRefused(f"The run {record.id} has just been finished by another process.")
-        event = journal.append("run.resumed", {"pid": os.getpid(), "operator": _operator(), "changes": changes,
-                                               "accepted": accept_changes, "cancel": cancel})  # fmt: skip
+        event = journal.append(
+            "run.resumed",
+            {
+                "pid": os.getpid(),
+                "operator": _operator(),
+                "changes": changes,
+                "accepted": accept_changes,
+                "cancel": cancel,
+            },
+        )
         person = desk.person
         if opened["answers"] is not None and opened["simulated"]:
             person = Scripted(read_answers(folder / "inputs" / opened["answers"]["file"]), opened["answers"]["file"])
-        return _leg(prepared, folder, journal, [*events, event], desk, person, locks, None, dry_run=opened["dry_run"],
-                    settle=settle or {}, cancel=cancel)  # fmt: skip
+        return _leg(
+            prepared,
+            folder,
+            journal,
+            [*events, event],
+            desk,
+            person,
+            locks,
+            None,
+            dry_run=opened["dry_run"],
+            settle=settle or {},
+            cancel=cancel,
+        )
 
 
 def _leg(
-    prepared: Prepared, folder: Path, journal: Journal, events: list[Event], desk: Desk, person: Person, locks: Locks,
-    workers: LocalWorkers | None, *, dry_run: bool, settle: Mapping[str, str] | None = None, cancel: str = "",
-) -> tuple[Path, str, int]:  # fmt: skip
+    prepared: Prepared,
+    folder: Path,
+    journal: Journal,
+    events: list[Event],
+    desk: Desk,
+    person: Person,
+    locks: Locks,
+    workers: LocalWorkers | None,
+    *,
+    dry_run: bool,
+    settle: Mapping[str, str] | None = None,
+    cancel: str = "",
+) -> tuple[Path, str, int]:
     """One process's part in a run: from its journal as it stands to its end, an interruption, or a question left open."""
     state = RunState()
     for event in events:
@@ -182,8 +239,19 @@ def _leg(
         with signals.caught():
             scopes = Scopes(prepared.plan, state, prepared.functions, state.opened["params"], prepared.load)
             facts = Facts(folder.name, folder, desk.clock, dry_run, settle or {}, getpass.getuser())
-            runner = Runner(prepared.plan, prepared.functions, scopes, state, journal, own_workers, person,
-                            _Masked(desk.listener, prepared.masker), facts, signals, prepared.masker.holds)  # fmt: skip
+            runner = Runner(
+                prepared.plan,
+                prepared.functions,
+                scopes,
+                state,
+                journal,
+                own_workers,
+                person,
+                _Masked(desk.listener, prepared.masker),
+                facts,
+                signals,
+                prepared.masker.holds,
+            )
             if cancel:
                 runner.cancel(cancel)
             try:
@@ -231,7 +299,9 @@ class _Masked:
         self.tick = listener.tick
 
     def on_progress(self, step: str, progress: Any) -> None:
-        self._listener.on_progress(step, type(progress)(progress.done, progress.total, self._masker.text(progress.label)))
+        self._listener.on_progress(
+            step, type(progress)(progress.done, progress.total, self._masker.text(progress.label))
+        )
 
     def on_log(self, step: str, line: str) -> None:
         self._listener.on_log(step, self._masker.text(line))
@@ -241,11 +311,17 @@ class _Code:
     """The project's commit, asked of git while other things go on; None where there is no git or no repository."""
 
     def __init__(self, root: Path) -> None:
+        self._git: subprocess.Popen[bytes] | None = None
         try:
-            self._git = subprocess.Popen(["git", "status", "--porcelain=v2", "--branch"], cwd=root, stdin=subprocess.DEVNULL,
-                                         stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)  # fmt: skip
+            self._git = subprocess.Popen(
+                ["git", "status", "--porcelain=v2", "--branch"],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
         except OSError:
-            self._git = None
+            pass  # no git on this machine: the code's commit is not known
 
     def read(self) -> dict[str, Any] | None:
         if self._git is None:
@@ -267,17 +343,25 @@ def _requirements(prepared: Prepared, simulated: bool) -> list[dict[str, Any]]:
     """Return what `requires` asks for. On a real venue it can't be met until sealed evidence exists: refused."""
     asked = prepared.plan.root.requires
     if asked and not simulated:
-        names = ", ".join(f"{each.runbook} {each.outcome}{' within ' + each.within if each.within else ''}" for each in asked)
+        names = ", ".join(
+            f"{each.runbook} {each.outcome}{' within ' + each.within if each.within else ''}" for each in asked
+        )
         raise OperatorError(
             f"{prepared.plan.root.name} requires evidence: {names}. Sealed evidence is not built yet, so there is none.",
             means=f"on the venue {prepared.profile.values.get('venue')} nothing starts without it; nothing was run",
             todo="rehearse it: --profile sim",
         )
     return [
-        {"runbook": each.runbook, "outcome": each.outcome, "within": each.within, "same": list(each.same),
-         "verdict": "not checked", "reason": "a simulated venue asks for no evidence"}
+        {
+            "runbook": each.runbook,
+            "outcome": each.outcome,
+            "within": each.within,
+            "same": list(each.same),
+            "verdict": "not checked",
+            "reason": "a simulated venue asks for no evidence",
+        }
         for each in asked
-    ]  # fmt: skip
+    ]
 
 
 def _lock_names(prepared: Prepared, run: str) -> list[str]:
@@ -296,17 +380,28 @@ def _remove_empty(folder: Path) -> None:
 
 
 def _operator() -> dict[str, Any]:
-    return {"os_user": getpass.getuser(), "host": socket.gethostname(), "terminal": os.isatty(0) if sys.stdin else False}
+    return {
+        "os_user": getpass.getuser(),
+        "host": socket.gethostname(),
+        "terminal": os.isatty(0) if sys.stdin else False,
+    }
 
 
 def _opened(
-    prepared: Prepared, folder: Path, desk: Desk, dry_run: bool, answers: Path | None, requirements: list[dict[str, Any]],
+    prepared: Prepared,
+    folder: Path,
+    desk: Desk,
+    dry_run: bool,
+    answers: Path | None,
+    requirements: list[dict[str, Any]],
     code: dict[str, Any] | None,
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     plan, profile = prepared.plan, prepared.profile
     root = plan.root
     params = {name: encode(value) for name, value in prepared.params.items()}
-    scripted = None if answers is None else {"file": answers.name, "sha256": hashlib.sha256(answers.read_bytes()).hexdigest()}
+    scripted = (
+        None if answers is None else {"file": answers.name, "sha256": hashlib.sha256(answers.read_bytes()).hexdigest()}
+    )
     return {
         "schema": 1,
         "run": folder.name,
@@ -321,7 +416,11 @@ def _opened(
         "answers": scripted,
         "red_exit": root.red_exit or 3,
         "operator": _operator(),
-        "versions": {"aurora": aurora.__version__, "python": platform.python_version(), "platform": platform.platform()},
+        "versions": {
+            "aurora": aurora.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
         "code": code,
         "locks": _lock_names(prepared, folder.name),
         "inputs": _save_inputs(prepared, folder, answers),
@@ -361,8 +460,11 @@ def _changes(prepared: Prepared, opened: Mapping[str, Any]) -> list[str]:
     answers = (opened["answers"] or {}).get("file")
     before = {each["name"]: each["sha256"] for each in opened["inputs"] if each["name"] != answers}
     now = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _inputs(prepared).items()}
-    changes = [f"{name} was {_how(before.get(name), now.get(name))}" for name in sorted(before.keys() | now.keys())
-               if before.get(name) != now.get(name)]  # fmt: skip
+    changes = [
+        f"{name} was {_how(before.get(name), now.get(name))}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
     if prepared.profile.digest != opened["profile"]["digest"]:
         changes.append(f"the profile {prepared.profile.name} resolves to other values")
     return changes
@@ -399,7 +501,9 @@ def plan_entry(node: Node, functions: Mapping[str, StepFunction]) -> dict[str, A
         "needs": [*node.needs, *node.after],
         "parent": node.guards or node.scope.container,
         "section": node.section,
-        "gates": [{"check": gate.check.text, "severity": gate.severity, "message": gate.message} for gate in step.gates],
+        "gates": [
+            {"check": gate.check.text, "severity": gate.severity, "message": gate.message} for gate in step.gates
+        ],
         "if": None if step.if_ is None else step.if_.text,
         "foreach": step.foreach is not None,
         "prompt": step.confirm,

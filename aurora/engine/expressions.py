@@ -32,10 +32,33 @@ TESTS = (
 ).split()
 _ORDERED = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
 _ALLOWED = (
-    nodes.Compare, nodes.Operand, nodes.And, nodes.Or, nodes.Not, nodes.Name, nodes.Getattr, nodes.Getitem, nodes.Const,
-    nodes.List, nodes.Tuple, nodes.Dict, nodes.Pair, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv,
-    nodes.Mod, nodes.Neg, nodes.Pos, nodes.Filter, nodes.Test, nodes.CondExpr, nodes.Keyword, nodes.Slice,
-)  # fmt: skip
+    nodes.Compare,
+    nodes.Operand,
+    nodes.And,
+    nodes.Or,
+    nodes.Not,
+    nodes.Name,
+    nodes.Getattr,
+    nodes.Getitem,
+    nodes.Const,
+    nodes.List,
+    nodes.Tuple,
+    nodes.Dict,
+    nodes.Pair,
+    nodes.Add,
+    nodes.Sub,
+    nodes.Mul,
+    nodes.Div,
+    nodes.FloorDiv,
+    nodes.Mod,
+    nodes.Neg,
+    nodes.Pos,
+    nodes.Filter,
+    nodes.Test,
+    nodes.CondExpr,
+    nodes.Keyword,
+    nodes.Slice,
+)
 
 Path = tuple[str | int, ...]
 
@@ -189,7 +212,7 @@ class Expression:
             raise
         except UndefinedError as error:
             raise ExpressionError(str(error)) from error
-        except Exception as error:  # noqa: BLE001 - an expression's error is a red gate, whatever it is
+        except Exception as error:
             raise ExpressionError(f"{type(error).__name__}: {error}") from error
         return value
 
@@ -199,9 +222,9 @@ class Expression:
         for path in self.paths:
             value: Any = scope
             for part in path:
-                if isinstance(value, Mapping) and part in value:
-                    value = value[part]
-                elif isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value):
+                if (isinstance(value, Mapping) and part in value) or (
+                    isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value)
+                ):
                     value = value[part]
                 else:
                     break
@@ -249,7 +272,9 @@ def parse_expression(text: str) -> Expression:
         tree = parser.parse_expression()
         if not parser.stream.eos:
             token = parser.stream.current.value
-            raise ExpressionError(f"the expression ends before {token!r}", _operator_hint(text), max(text.rfind(token), 0))
+            raise ExpressionError(
+                f"the expression ends before {token!r}", _operator_hint(text), max(text.rfind(token), 0)
+            )
     except TemplateSyntaxError as error:
         raise ExpressionError(str(error.message or "not an expression"), _operator_hint(text)) from error
     except RecursionError as error:
@@ -325,7 +350,9 @@ def _checked(text: str, tree: nodes.Expr) -> Expression:
         if isinstance(node, nodes.CondExpr) and node.expr2 is None:
             raise ExpressionError("'if' inside an expression needs an 'else'")
         if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            raise ExpressionError(f"unknown filter {node.name!r}", did_you_mean(node.name, FILTERS), text.find(node.name))
+            raise ExpressionError(
+                f"unknown filter {node.name!r}", did_you_mean(node.name, FILTERS), text.find(node.name)
+            )
         if isinstance(node, nodes.Test) and node.name not in TESTS:
             raise ExpressionError(f"unknown test {node.name!r}", did_you_mean(node.name, TESTS), text.find(node.name))
         if isinstance(node, nodes.Const) and isinstance(node.value, int) and node.value.bit_length() > 400:

@@ -43,7 +43,7 @@ class StepFunction:
         return {} if self.returns is None else _hints(self.returns)
 
 
-class NoSuchStep(Exception):  # noqa: N818 - named for what it says
+class NoSuchStep(Exception):
     """`uses` names no usable step function; the message says why, `hint` what to do."""
 
     def __init__(self, message: str, hint: str = "") -> None:
@@ -102,7 +102,9 @@ class FunctionTable:
         function = getattr(module, name, None)
         steps = sorted(key for key, value in vars(module).items() if callable(value) and step_info(value))
         if function is None:
-            raise NoSuchStep(f"{module_name} has no function {name!r}", did_you_mean(name, steps) or f"it has: {listed(steps)}")
+            raise NoSuchStep(
+                f"{module_name} has no function {name!r}", did_you_mean(name, steps) or f"it has: {listed(steps)}"
+            )
         info = step_info(function) if callable(function) else None
         if info is None:
             raise NoSuchStep(f"{module_name}.{name} is not a step", "put @step(…) from aurora.engine.registry on it")
@@ -117,7 +119,7 @@ class FunctionTable:
             raise NoSuchStep(_import_failure(name, error, self.root)) from error
         except KeyboardInterrupt:
             raise
-        except BaseException as error:  # noqa: BLE001 - a step module may even call sys.exit; lint says so and goes on
+        except BaseException as error:
             raise NoSuchStep(_import_failure(name, error, self.root)) from error
 
     def _nearest_module(self, name: str) -> str:
@@ -149,7 +151,9 @@ def _describe(uses: str, function: Callable[..., Any], info: StepInfo) -> StepFu
     try:
         hints = _hints(function)
     except (NameError, TypeError, AttributeError) as error:
-        raise NoSuchStep(f"the type hints of {uses} can't be read: {error}", "import what they name at the module's top") from error
+        raise NoSuchStep(
+            f"the type hints of {uses} can't be read: {error}", "import what they name at the module's top"
+        ) from error
     arguments: dict[str, Argument] = {}
     wants_context = False
     for number, parameter in enumerate(inspect.signature(function).parameters.values()):
@@ -163,8 +167,10 @@ def _describe(uses: str, function: Callable[..., Any], info: StepInfo) -> StepFu
     returns = hints.get("return", None)
     returns = None if returns is type(None) else returns
     if returns is not None and not (isinstance(returns, type) and dataclasses.is_dataclass(returns)):
-        raise NoSuchStep(f"{uses} returns {returns}; a step returns a dataclass, or None",
-                         "its fields are the names that gates and templates use")  # fmt: skip
+        raise NoSuchStep(
+            f"{uses} returns {returns}; a step returns a dataclass, or None",
+            "its fields are the names that gates and templates use",
+        )
     if returns is not None:
         try:
             _hints(returns)

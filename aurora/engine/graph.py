@@ -60,7 +60,9 @@ class Plan:
 
     def locks(self) -> list[str]:
         """Return every lock that the root or an inlined runbook names, sorted (rule 16)."""
-        return sorted({loaded.runbook.lock for loaded in self.loaded.values() if loaded.runbook and loaded.runbook.lock})
+        return sorted(
+            {loaded.runbook.lock for loaded in self.loaded.values() if loaded.runbook and loaded.runbook.lock}
+        )
 
 
 class Library:
@@ -133,18 +135,30 @@ class _Inliner:
         self.plan.nodes[node.id] = node
         node.scope.nodes.append(node.id)
         if node.step.kind == "runbook" and node.step.runbook:
-            key = (*node.step.key, "on_failure", "runbook") if node.section == "on_failure" else (*node.step.key, "runbook")
+            key = (
+                (*node.step.key, "on_failure", "runbook")
+                if node.section == "on_failure"
+                else (*node.step.key, "runbook")
+            )
             self.sub(node, node.step.runbook, key, trail)
         failure = node.step.on_failure
         if failure.action == "runbook" and node.section != "on_failure":
-            step = Step("on_failure", "runbook", node.step.key, f"After a failure of {node.step.title}",
-                        runbook=failure.runbook, with_=failure.with_)  # fmt: skip
+            step = Step(
+                "on_failure",
+                "runbook",
+                node.step.key,
+                f"After a failure of {node.step.title}",
+                runbook=failure.runbook,
+                with_=failure.with_,
+            )
             path = Node(f"{node.id}/on_failure", step, node.scope, "on_failure", guards=node.id)
             self.add(path, trail)
 
     def sub(self, node: Node, name: str, key: Any, trail: tuple[str, ...]) -> None:
         if name in trail:
-            self.fault(node.scope.runbook, key, f"the runbooks run each other in a circle: {' → '.join([*trail, name])}")
+            self.fault(
+                node.scope.runbook, key, f"the runbooks run each other in a circle: {' → '.join([*trail, name])}"
+            )
             return
         try:
             loaded = self.library.load(name)

@@ -105,18 +105,31 @@ class _Linter:
             self.expression(node, gate.check, gate.key, own=True)
             self.gate_words(node, gate.check, gate.key)
             if self.type_of(node, gate.check.tree, own=True) not in (None, bool):
-                self.fault(node, gate.key, "a gate must be true or false, this one is not a condition",
-                           "compare it with something")  # fmt: skip
+                self.fault(
+                    node,
+                    gate.key,
+                    "a gate must be true or false, this one is not a condition",
+                    "compare it with something",
+                )
 
     def declaration(self, node: Node, function: StepFunction) -> None:
         step, info = node.step, function.info
         if step.retry is not None and step.retry.max_attempts > 1 and info.repeat == "never" and info.verify is None:
-            self.fault(node, (*step.key, "retry"), f"{step.uses} must not run twice, so it can't be retried",
-                       "declare repeat='safe', or give it a verify function", of_key=True)  # fmt: skip
+            self.fault(
+                node,
+                (*step.key, "retry"),
+                f"{step.uses} must not run twice, so it can't be retried",
+                "declare repeat='safe', or give it a verify function",
+                of_key=True,
+            )
         if step.dry_run == "simulate" and info.sample is None:
             self.fault(node, (*step.key, "dry_run"), f"{step.uses} declares no sample outputs to simulate with")
         if step.dry_run == "run" and info.effects:
-            self.fault(node, (*step.key, "dry_run"), f"{step.uses} acts on a market ({', '.join(info.effects)}); a dry run can't run it")
+            self.fault(
+                node,
+                (*step.key, "dry_run"),
+                f"{step.uses} acts on a market ({', '.join(info.effects)}); a dry run can't run it",
+            )
 
     # arguments and parameters
 
@@ -126,23 +139,37 @@ class _Linter:
         for name, value in step.with_.items():
             argument = function.arguments.get(name)
             if argument is None:
-                hint = did_you_mean(name, function.arguments) or f"it takes: {listed(list(function.arguments)) or 'nothing'}"
+                hint = (
+                    did_you_mean(name, function.arguments)
+                    or f"it takes: {listed(list(function.arguments)) or 'nothing'}"
+                )
                 self.fault(node, (*key, name), f"{step.uses} has no argument {name!r}", hint, of_key=True)
                 continue
             self.templates(node, value, (*key, name), own=False)
             problem = self.misfit(node, value, argument.hint)
             if problem:
                 self.fault(node, (*key, name), f"{name!r} of {step.uses}: {problem}")
-        missing = [name for name, argument in function.arguments.items() if argument.required and name not in step.with_]
+        missing = [
+            name for name, argument in function.arguments.items() if argument.required and name not in step.with_
+        ]
         if missing:
-            self.fault(node, key if step.with_ else (*step.key, "uses"), f"{step.uses} also needs {listed(missing)}", "give it under with:")
+            self.fault(
+                node,
+                key if step.with_ else (*step.key, "uses"),
+                f"{step.uses} also needs {listed(missing)}",
+                "give it under with:",
+            )
 
     def misfit(self, node: Node, value: Any, hint: Any) -> str:
         if isinstance(value, Template):
             if len(value.parts) > 1:
                 return "" if fits(str, hint) else f"needs {type_text(hint)}, a text with {{{{ }}}} inside is text"
             kind = self.type_of(node, value.expressions[0].tree, own=False)
-            return "" if kind is None or fits(kind, hint) else f"needs {type_text(hint)}, {value.text} is {type_text(kind)}"
+            return (
+                ""
+                if kind is None or fits(kind, hint)
+                else f"needs {type_text(hint)}, {value.text} is {type_text(kind)}"
+            )
         if _holds_template(value):
             return ""
         try:
@@ -162,7 +189,9 @@ class _Linter:
             param = params.get(name)
             if param is None:
                 hint = did_you_mean(name, params) or f"it has: {listed(list(params)) or 'none'}"
-                self.fault(node, (*key, name), f"the runbook {scope.runbook.name} has no parameter {name!r}", hint, of_key=True)
+                self.fault(
+                    node, (*key, name), f"the runbook {scope.runbook.name} has no parameter {name!r}", hint, of_key=True
+                )
                 continue
             self.templates(node, value, (*key, name), own=False)
             problem = self.parameter_misfit(node, value, param)
@@ -170,13 +199,19 @@ class _Linter:
                 self.fault(node, (*key, name), f"{name!r} of the runbook {scope.runbook.name} {problem}")
         missing = [p.name for p in params.values() if p.required and p.name not in step.with_ and p.name != "profile"]
         if missing:
-            self.fault(node, step.key, f"the runbook {scope.runbook.name} also needs {listed(missing)}", "give it under with:")
+            self.fault(
+                node, step.key, f"the runbook {scope.runbook.name} also needs {listed(missing)}", "give it under with:"
+            )
 
     def parameter_misfit(self, node: Node, value: Any, param: Param) -> str:
         if isinstance(value, Template):
             kind = str if len(value.parts) > 1 else self.type_of(node, value.expressions[0].tree, own=False)
             wanted = param.python_type
-            return "" if kind is None or fits(kind, wanted) else f"needs {type_text(wanted)}, {value.text} is {type_text(kind)}"
+            return (
+                ""
+                if kind is None or fits(kind, wanted)
+                else f"needs {type_text(wanted)}, {value.text} is {type_text(kind)}"
+            )
         return "" if _holds_template(value) else value_problem_of(value, param.schema)
 
     # names
@@ -197,7 +232,9 @@ class _Linter:
             if test.name in ("defined", "undefined"):
                 self.fault(node, key, f"'is {test.name}' is not allowed in a gate: a name that is missing is red")
         if isinstance(expression.tree, nodes.Test) and expression.tree.name in ("defined", "undefined"):
-            self.fault(node, key, f"'is {expression.tree.name}' is not allowed in a gate: a name that is missing is red")
+            self.fault(
+                node, key, f"'is {expression.tree.name}' is not allowed in a gate: a name that is missing is red"
+            )
 
     def expression(self, node: Node, expression: Expression, key: Key, *, own: bool) -> None:
         for path in expression.paths:
@@ -244,7 +281,11 @@ class _Linter:
         if own and node.step.kind in ("gate", "confirm"):
             return f"there is no name {root!r} here", did_you_mean(root, roots) or "write steps.STEP.OUTPUT"
         hint = did_you_mean(root, roots) or (f"the step's outputs: {listed(list(outputs))}" if own and outputs else "")
-        return (f"{node.step.uses or node.step.runbook} has no output {root!r}" if own else f"there is no name {root!r} here"), hint
+        return (
+            f"{node.step.uses or node.step.runbook} has no output {root!r}"
+            if own
+            else f"there is no name {root!r} here"
+        ), hint
 
     def own_outputs(self, node: Node) -> Mapping[str, Any] | None:
         """Return the names that the node's gate may use bare; None when they can't be known."""
@@ -253,7 +294,11 @@ class _Linter:
             return None if function is None else function.output_hints() | {STATUS: str}
         if node.step.kind == "runbook":
             scope = self.plan.scopes.get(node.id)
-            return None if scope is None else {other.removeprefix(scope.prefix): dict for other in scope.nodes} | {STATUS: str}
+            return (
+                None
+                if scope is None
+                else {other.removeprefix(scope.prefix): dict for other in scope.nodes} | {STATUS: str}
+            )
         return {}
 
     def read_outputs(self, other: Node) -> Mapping[str, Any] | None:
@@ -269,11 +314,15 @@ class _Linter:
             known = [each.removeprefix(scope.prefix) for each in scope.nodes]
             return f"there is no step {path[1]!r}", did_you_mean(str(path[1]), known) or f"steps here: {listed(known)}"
         if not self.comes_before(other, node):
-            return (f"the step {path[1]!r} does not come before {node.step.id!r}",
-                    f"add it to needs: [{path[1]}], so that its outputs are there")  # fmt: skip
+            return (
+                f"the step {path[1]!r} does not come before {node.step.id!r}",
+                f"add it to needs: [{path[1]}], so that its outputs are there",
+            )
         return self.output_name(node, other, path, expression)
 
-    def output_name(self, node: Node, other: Node, path: tuple[str | int, ...], expression: Expression) -> tuple[str, str]:
+    def output_name(
+        self, node: Node, other: Node, path: tuple[str | int, ...], expression: Expression
+    ) -> tuple[str, str]:
         if len(path) < 3:
             return f"'steps.{path[1]}' alone is no value", f"write steps.{path[1]}.OUTPUT"
         if path[2] == STATUS:
@@ -282,20 +331,27 @@ class _Linter:
         if outputs is not None and path[2] not in outputs:
             hint = did_you_mean(str(path[2]), outputs) or f"it has: {listed([*outputs])}"
             return f"the step {path[1]!r} has no output {str(path[2])!r}", hint
-        may_lack = other.step.if_ is not None or other.step.on_failure.action == "continue" or node.section != other.section
+        may_lack = (
+            other.step.if_ is not None or other.step.on_failure.action == "continue" or node.section != other.section
+        )
         guards = [expression, *([node.step.if_] if node.step.if_ else [])]
         guarded = any(("steps", path[1], STATUS) in guard.paths for guard in guards)
         if may_lack and not guarded and other is not node:
-            return (f"the step {path[1]!r} may have no outputs (it can be skipped or fail)",
-                    f"guard it: steps.{path[1]}.status == 'passed' and …")  # fmt: skip
+            return (
+                f"the step {path[1]!r} may have no outputs (it can be skipped or fail)",
+                f"guard it: steps.{path[1]}.status == 'passed' and …",
+            )
         return "", ""
 
     def comes_before(self, other: Node, node: Node) -> bool:
         if other is node:
             return False
         if node.section != other.section:
-            return node.section == "finally" or (node.section == "on_failure" and node.guards is not None
-                                                 and (node.guards == other.id or self.ancestor(other.id, node.guards)))  # fmt: skip
+            return node.section == "finally" or (
+                node.section == "on_failure"
+                and node.guards is not None
+                and (node.guards == other.id or self.ancestor(other.id, node.guards))
+            )
         return self.ancestor(other.id, node.id)
 
     def ancestor(self, other: str, node: str) -> bool:
@@ -371,7 +427,15 @@ class _Linter:
             kinds = {self.type_of(node, tree.left, own=own), self.type_of(node, tree.right, own=own)}
             return bool if kinds == {bool} else None
         if isinstance(tree, nodes.Filter):
-            return {"length": int, "count": int, "string": str, "join": str, "lower": str, "upper": str, "list": list}.get(tree.name)
+            return {
+                "length": int,
+                "count": int,
+                "string": str,
+                "join": str,
+                "lower": str,
+                "upper": str,
+                "list": list,
+            }.get(tree.name)
         if isinstance(tree, nodes.Add | nodes.Sub | nodes.Mul | nodes.Div | nodes.Mod | nodes.FloorDiv | nodes.Neg):
             return decimal.Decimal if not isinstance(tree, nodes.Add) else None
         path = path_of(tree)
@@ -460,9 +524,15 @@ def type_text(hint: Any) -> str:
         inner = typing.get_args(hint)[:1]
         return f"a list of {type_text(inner[0])}" if inner and inner[0] is not Any else "a list"
     words = {
-        str: "text", int: "a whole number", float: "a number", decimal.Decimal: "a number", bool: "true or false",
-        dict: "a map", type(None): "nothing", datetime.datetime: "a date and time",
-    }  # fmt: skip
+        str: "text",
+        int: "a whole number",
+        float: "a number",
+        decimal.Decimal: "a number",
+        bool: "true or false",
+        dict: "a map",
+        type(None): "nothing",
+        datetime.datetime: "a date and time",
+    }
     return words.get(base, getattr(base, "__name__", str(base)))
 
 

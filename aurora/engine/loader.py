@@ -26,9 +26,27 @@ from aurora.engine.spec import (
 )
 
 RESERVED_FLAGS = (
-    "accept_changes", "answers", "collection", "config", "debug", "dry", "dry_run", "echo", "file", "help", "hide", "json", "list",
-    "pty", "quiet", "resume", "search_root", "version", "warn_only", "write_pyc",
-)  # fmt: skip
+    "accept_changes",
+    "answers",
+    "collection",
+    "config",
+    "debug",
+    "dry",
+    "dry_run",
+    "echo",
+    "file",
+    "help",
+    "hide",
+    "json",
+    "list",
+    "pty",
+    "quiet",
+    "resume",
+    "search_root",
+    "version",
+    "warn_only",
+    "write_pyc",
+)
 RESERVED_NAMES = ("params", "profile", "steps", "run", "status", "item")
 
 
@@ -58,8 +76,11 @@ def load_file(project: Project, path: Path) -> Loaded:
     builder = _Builder(document)
     runbook = builder.runbook()
     if runbook.name != path.stem:
-        builder.fault(("runbook",), f"the runbook is called {runbook.name!r}, its file {path.name!r}",
-                      f"name the file {runbook.name}.yaml")  # fmt: skip
+        builder.fault(
+            ("runbook",),
+            f"the runbook is called {runbook.name!r}, its file {path.name!r}",
+            f"name the file {runbook.name}.yaml",
+        )
     return Loaded(path, document, None if builder.faults else runbook, tuple(builder.faults))
 
 
@@ -103,7 +124,9 @@ class _Builder:
             document=self.document,
             params={name: self.param(name, spec) for name, spec in data.get("params", {}).items()},
             requires=tuple(
-                Requirement(item["runbook"], item.get("outcome", "green"), item.get("within", ""), tuple(item.get("same", ())))
+                Requirement(
+                    item["runbook"], item.get("outcome", "green"), item.get("within", ""), tuple(item.get("same", ()))
+                )
                 for item in data.get("requires", ())
             ),
             steps=self.steps("steps", seen),
@@ -115,7 +138,9 @@ class _Builder:
     def param(self, name: str, spec: Mapping[str, Any]) -> Param:
         key: Key = ("params", name)
         if name in RESERVED_FLAGS:
-            self.fault(key, f"the parameter {name!r} would hide a flag of the command line", "choose another name", of_key=True)
+            self.fault(
+                key, f"the parameter {name!r} would hide a flag of the command line", "choose another name", of_key=True
+            )
         schema = {part: value for part, value in spec.items() if part not in ("default", "help")}
         if "items" in spec and spec["type"] != "array":
             self.fault((*key, "items"), "'items' goes with type: array", of_key=True)
@@ -140,14 +165,20 @@ class _Builder:
     def step(self, item: Mapping[str, Any], key: Key) -> Step:
         kinds = [kind for kind in ("uses", "runbook", "confirm") if kind in item]
         if len(kinds) > 1:
-            self.fault((*key, kinds[1]), f"a step has one of uses, runbook and confirm; this one has {' and '.join(kinds)}",
-                       "make two steps of it", of_key=True)  # fmt: skip
+            self.fault(
+                (*key, kinds[1]),
+                f"a step has one of uses, runbook and confirm; this one has {' and '.join(kinds)}",
+                "make two steps of it",
+                of_key=True,
+            )
         if not kinds and "gate" not in item:
             self.fault(key, f"the step {item['id']!r} does nothing", "give it uses, runbook, confirm or gate")
         kind: Any = kinds[0] if kinds else "gate"
         for word, allowed in _GOES_WITH.items():
             if word in item and kind not in allowed:
-                self.fault((*key, word), f"{word!r} goes with {' or '.join(allowed)}, this step has {kind}", of_key=True)
+                self.fault(
+                    (*key, word), f"{word!r} goes with {' or '.join(allowed)}, this step has {kind}", of_key=True
+                )
         if "as" in item and "foreach" not in item:
             self.fault((*key, "as"), "'as' goes with foreach", of_key=True)
         if item.get("as") in ("params", "profile", "steps", "run"):
@@ -239,14 +270,18 @@ class _Builder:
             return None
         items = self.templates(item["foreach"], (*key, "foreach"))
         if isinstance(items, str) or (isinstance(items, Template) and len(items.parts) != 1):
-            self.fault((*key, "foreach"), "foreach needs a list", 'write foreach: "{{ params.symbols }}", or the list itself')
+            self.fault(
+                (*key, "foreach"), "foreach needs a list", 'write foreach: "{{ params.symbols }}", or the list itself'
+            )
         return Foreach(items, item.get("as", "item"))
 
     def on_failure(self, item: Mapping[str, Any], key: Key) -> OnFailure:
         written = item.get("on_failure", "abort")
         if isinstance(written, str):
             return OnFailure("continue" if written == "continue" else "abort")
-        return OnFailure("runbook", written["runbook"], self.templates(written.get("with", {}), (*key, "on_failure", "with")))
+        return OnFailure(
+            "runbook", written["runbook"], self.templates(written.get("with", {}), (*key, "on_failure", "with"))
+        )
 
 
 _GOES_WITH = {
@@ -269,5 +304,3 @@ def value_problem_of(value: Any, schema: Mapping[str, Any]) -> str:
             if not isinstance(value, list) or all(isinstance(item, str) for item in value) or items is None:
                 return ""
     return value_problem(value, schema)
-
-

@@ -37,14 +37,19 @@ class Locks(AbstractContextManager["Locks"]):
                 self._take(name)
         except OSError as error:
             self._release()
-            raise RecordError(f"The locks in {self._folder} can't be used: {error.strerror}.",
-                              means="nothing was run", todo="make the folder runs/ writable") from error  # fmt: skip
+            raise RecordError(
+                f"The locks in {self._folder} can't be used: {error.strerror}.",
+                means="nothing was run",
+                todo="make the folder runs/ writable",
+            ) from error
         except BaseException:
             self._release()
             raise
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, value: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._release()
 
     def _take(self, name: str) -> None:

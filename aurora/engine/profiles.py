@@ -49,7 +49,9 @@ def _chain(project: Project, name: str) -> list[Document]:
     seen: list[str] = []
     while wanted is not None:
         if wanted in seen:
-            raise ProfileError(f"The profiles extend each other in a circle: {' → '.join([*seen, wanted])}.", todo="break it")
+            raise ProfileError(
+                f"The profiles extend each other in a circle: {' → '.join([*seen, wanted])}.", todo="break it"
+            )
         seen.append(wanted)
         document = _read(project, wanted, chain)
         chain.append(document)
@@ -83,7 +85,8 @@ def _kind(value: Any) -> str:
         return "true or false"
     if isinstance(value, int | Decimal):
         return "a number"
-    return {str: "text", list: "a list", dict: "a map"}.get(type(value), "nothing")
+    names: dict[type, str] = {str: "text", list: "a list", dict: "a map"}
+    return names.get(type(value), "nothing")
 
 
 def _overlay(
@@ -99,7 +102,9 @@ def _overlay(
             # a map that the base leaves empty is an open one: per-symbol limits, for instance
             result[name] = _overlay(base[name], value, document, here, faults) if base[name] else value
         elif base[name] is not None and value is not None and _kind(base[name]) != _kind(value):
-            faults.append(document.fault(here, f"{name!r} is {_kind(base[name])} in its base, here it is {_kind(value)}"))
+            faults.append(
+                document.fault(here, f"{name!r} is {_kind(base[name])} in its base, here it is {_kind(value)}")
+            )
         else:
             result[name] = value
     return result

@@ -79,7 +79,9 @@ def _services(path: Path) -> str | None:
         raise ProjectError(f"{path} can't be read: {error}", todo="mend the file") from error
     unknown = [key for key in table if key != "services"]
     if unknown:
-        raise ProjectError(f"{path} has an unknown key {unknown[0]!r} in [tool.aurora]", todo="the only key is 'services'")
+        raise ProjectError(
+            f"{path} has an unknown key {unknown[0]!r} in [tool.aurora]", todo="the only key is 'services'"
+        )
     services = table.get("services")
     if services is not None and (not isinstance(services, str) or services.count(":") != 1):
         raise ProjectError(f"{path}: [tool.aurora] services was {services!r}", todo="write 'package.module:function'")

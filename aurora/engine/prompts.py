@@ -217,7 +217,9 @@ def person_at(show: Callable[[str], None], environment: Mapping[str, str]) -> Pe
 def read_answers(path: Path) -> Mapping[str, Any]:
     """Read a file of scripted answers. Raises UsageError or RunbookError."""
     if not path.is_file():
-        raise UsageError(f"There is no answers file {path}.", means="nothing was run", todo="name the file after --answers")
+        raise UsageError(
+            f"There is no answers file {path}.", means="nothing was run", todo="name the file after --answers"
+        )
     document = read_document(path, str(path))
     faults: list[Fault] = list(document.faults)
     data = document.data

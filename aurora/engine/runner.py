@@ -14,27 +14,18 @@ from typing import Any, Protocol
 
 from aurora.clock import Clock
 from aurora.engine import scopes as scoped
+from aurora.engine.attempts import Attempts, Running
 from aurora.engine.expressions import ExpressionError
 from aurora.engine.functions import StepFunction
 from aurora.engine.graph import Node, Plan
 from aurora.engine.loader import value_problem_of
 from aurora.engine.prompts import Answer, Person, Prompt
+from aurora.engine.questions import Questions
 from aurora.engine.scopes import Scopes
 from aurora.engine.state import FAILED, RunState, StepState, outcome_of
 from aurora.engine.values import Namespace, TypeMismatch, convert, encode
 from aurora.engine.walk import Walk
-from aurora.engine.workers import (
-    LOG_LINES_KEPT,
-    Attempt,
-    Death,
-    Failure,
-    LogLine,
-    Message,
-    Progress,
-    Request,
-    Result,
-    Workers,
-)
+from aurora.engine.workers import Death, Failure, Progress, Request, Result, Workers
 from aurora.journal import Event, Journal
 
 MAX_CONCURRENT = 4
@@ -70,20 +61,6 @@ class Stop(Protocol):
 
 
 @dataclass
-class Running:
-    """An attempt under way. `item` is the foreach item; `verifying` asks what became of an earlier attempt."""
-
-    node: Node
-    attempt: Attempt
-    started: float
-    log: list[str] = field(default_factory=list)
-    verifying: str | None = None
-    """Why the outcome is unknown; set while the step's `verify` runs instead of the step."""
-    settled: bool = False
-    """The unknown outcome was found on resume: a person may be asked."""
-
-
-@dataclass
 class Facts:
     """What a run is, besides its plan: names, folder and the ways to reach the world."""
 
@@ -96,7 +73,7 @@ class Facts:
     operator: str = ""
 
 
-class Waiting(Exception):  # noqa: N818 - the run waits, nothing is wrong
+class Waiting(Exception):
     """The run can't go on without a person: a step's outcome is unknown and nobody is here to say."""
 
 
@@ -123,17 +100,15 @@ class Runner:
         holds_secret: Callable[[str], bool] = lambda text: False,
     ) -> None:
         self.plan, self.functions, self.scopes, self.state = plan, functions, scopes, state
-        self.journal, self.workers, self.person, self.listener = journal, workers, person, listener
+        self.journal, self.listener = journal, listener
         self.facts, self.signals, self.holds_secret = facts, stop, holds_secret
         self.walk = Walk(plan, state)
         self.selector = selectors.DefaultSelector()
-        self.running: dict[str, Running] = {}
-        self.watched: dict[int, str] = {}
+        self.attempts = Attempts(workers, self.selector, listener, facts.clock)
+        self.questions = Questions(person, self.selector, self._record, self._after, self._answered)
         self.items: dict[str, list[Any]] = {}
         self.timers: list[tuple[float, int, Callable[[], None]]] = []
         self.retrying: dict[str, tuple[Node, str, dict[str, Any] | None]] = {}
-        self.prompts: list[tuple[Node, Prompt]] = []
-        self.asked: tuple[Node, Prompt] | None = None
         self.ticket = itertools.count()
         self.kill = False
         self.cancelled = ""
@@ -153,11 +128,11 @@ class Runner:
         try:
             while True:
                 self._settle_ends()
-                if self._start_ready() or self._ask_next():
+                if self._start_ready() or self.questions.ask_next():
                     continue
                 if self.walk.done or self.kill:
                     break
-                if not self.running and self.asked is None and not self.timers:
+                if not self.attempts and self.questions.open is None and not self.timers:
                     if self.walk.stopping and not self.kill and self.walk.next_finally():
                         continue
                     if self.walk.stopping:
@@ -177,7 +152,7 @@ class Runner:
                     self._record_end(node, "unknown" if lost else "cancelled", reason=self.cancelled)
         elif not self.walk.done:
             reason = "killed by a second signal" if self.kill else "stopped by a signal"
-            self._record("run.interrupted", {"reason": reason, "unfinished": sorted(self.running)})
+            self._record("run.interrupted", {"reason": reason, "unfinished": sorted(self.attempts.running)})
             return "interrupted", 7
         outcome = outcome_of(self.state.steps.values())
         code = self._exit_code(outcome)
@@ -190,7 +165,8 @@ class Runner:
             return {"green": 0, "amber": 0, "broken": 1, "declined": 5, "cancelled": 5}[outcome]
         codes = []
         for step_id, step in self.state.steps.items():
-            if step.status == "red" and (node := self.plan.nodes.get(step_id.partition("[")[0])) is not None:
+            if step.status == "red":
+                node = self.plan.nodes[step_id.partition("[")[0]]
                 if node.step.kind == "runbook" and not any(gate["verdict"] == "red" for gate in step.gates):
                     continue  # its colour is that of the steps inside, which have their own say
                 codes.append(self._red_exit(node))
@@ -208,15 +184,14 @@ class Runner:
         if self.listener.live:
             patience = TICK_S if patience is None else min(patience, TICK_S)
         for key, _ in self.selector.select(patience):
-            descriptor = key.fd
-            if self.signals is not None and descriptor == self.signals.descriptor:
+            if self.signals is not None and key.fd == self.signals.descriptor:
                 self._signalled()
-            elif descriptor in self.watched:
-                self._hear(self.watched[descriptor])
-            elif self.asked is not None and descriptor in self.person.descriptors():
-                answer = self.person.read()
-                if answer is not None:
-                    self._answered(answer)
+            elif self.attempts.owns(key.fd):
+                ended = self.attempts.hear(key.fd)
+                if ended is not None:
+                    self._over(*ended)
+            elif self.questions.owns(key.fd):
+                self.questions.hear()
         now = self.facts.clock.monotonic()
         while self.timers and self.timers[0][0] <= now:
             heapq.heappop(self.timers)[2]()
@@ -228,19 +203,14 @@ class Runner:
         for name in self.signals.read():
             if self.walk.stopping:
                 self.kill = True
-                for running in self.running.values():
-                    running.attempt.stop(0)
+                self.attempts.stop(0)
                 return
             self._record("run.stopping", {"reason": name})
             self.walk.stop()
-            self.prompts.clear()
-            if self.asked is not None:
-                self._close_question("stopped", record=False)
-            for node, _, _ in list(self.retrying.values()):
-                del self.retrying[node.id]
+            self.questions.drop("stopped")
+            self.retrying.clear()
             self.timers.clear()
-            for running in self.running.values():
-                running.attempt.stop(self._grace(running.node))
+            self.attempts.stop()
 
     def _record(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> Event:
         event = self.journal.append(type_, data, sync=sync)
@@ -268,12 +238,13 @@ class Runner:
         for node, status, error in [each for each in self.retrying.values() if self.walk.is_failing(each[0].scope)]:
             del self.retrying[node.id]
             self._end(node, status, error=error)
-        if self.asked is not None and self.walk.is_failing(self.asked[0].scope) and self.asked[0].section == "steps":
-            self._close_question("the run had failed meanwhile", record=True)
+        asked = self.questions.open
+        if asked is not None and self.walk.is_failing(asked[0].scope) and asked[0].section == "steps":
+            self.questions.refuse("the run had failed meanwhile")
 
     def _start_ready(self) -> bool:
         """Start the next step that may start, and return whether there was one."""
-        node = self.walk.take() if len(self.running) < MAX_CONCURRENT else None
+        node = self.walk.take() if len(self.attempts) < MAX_CONCURRENT else None
         if node is not None:
             self._begin(node)
         return node is not None
@@ -289,8 +260,12 @@ class Runner:
             if state.items is None and not self._condition(node):
                 self._end(node, "skipped", reason=f"if: {node.step.if_.text if node.step.if_ else ''} is false")
                 return
-            {"uses": self._begin_uses, "runbook": self._begin_runbook, "confirm": self._begin_confirm,
-             "gate": self._begin_gate}[node.step.kind](node)  # fmt: skip
+            {
+                "uses": self._begin_uses,
+                "runbook": self._begin_runbook,
+                "confirm": self._begin_confirm,
+                "gate": self._begin_gate,
+            }[node.step.kind](node)
         except (ExpressionError, TypeMismatch) as error:
             if self.facts.dry_run:
                 self._end(node, "skipped", reason=f"a dry run can't know: {error}", simulated=True)
@@ -320,49 +295,53 @@ class Runner:
 
     def _undecided(self, node: Node) -> list[dict[str, Any]]:
         return [
-            {"check": gate.check.text, "severity": gate.severity, "verdict": "unknown", "values": {},
-             "message": gate.message, "error": "the step did not run"}
+            {
+                "check": gate.check.text,
+                "severity": gate.severity,
+                "verdict": "unknown",
+                "values": {},
+                "message": gate.message,
+                "error": "the step did not run",
+            }
             for gate in node.step.gates
-        ]  # fmt: skip
+        ]
 
     def _attempt(self, node: Node, function: StepFunction) -> None:
         names = self.scopes.names(node, item=self._item(node))
         arguments = scoped.encoded_arguments(scoped.evaluate(node.step.with_, names), function)
         if self.holds_secret(json.dumps(arguments)):
-            raise TypeMismatch(f"an argument of {function.uses} holds a secret; a step reads secrets from its environment")
+            raise TypeMismatch(
+                f"an argument of {function.uses} holds a secret; a step reads secrets from its environment"
+            )
         attempt = self.state.step(node.id).attempt + 1
         token = f"{self.facts.run}:{node.id}:{attempt}"
         self._record("step.started", {"step": node.id, "attempt": attempt, "token": token, "with": arguments})
         self._send(node, function, "run", token, arguments, attempt)
 
     def _send(
-        self, node: Node, function: StepFunction, op: str, token: str, arguments: Mapping[str, Any], number: int,
-        verifying: str | None = None, settled: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        node: Node,
+        function: StepFunction,
+        op: str,
+        token: str,
+        arguments: Mapping[str, Any],
+        number: int,
+        verifying: str | None = None,
+        settled: bool = False,
+    ) -> None:
         request = Request(
-            op, token, function.uses, arguments, self.facts.run, node.id, number,
+            op,
+            token,
+            function.uses,
+            arguments,
+            self.facts.run,
+            node.id,
+            number,
             self.facts.folder / "artifacts" / node.id.replace("/", ".") / str(number),
-            self.scopes.profile(node.scope), self.facts.dry_run,
-        )  # fmt: skip
-        attempt = self.workers.start(
-            request, timeout=node.step.timeout, grace=function.info.stop_grace, fresh=function.info.venue
+            self.scopes.profile(node.scope),
+            self.facts.dry_run,
         )
-        running = Running(node, attempt, self.facts.clock.monotonic(), [], verifying, settled)
-        self.running[node.id] = running
-        self._watch(node.id, attempt)
-
-    def _watch(self, node_id: str, attempt: Attempt) -> None:
-        wanted = set(attempt.descriptors())
-        for descriptor in [fd for fd, owner in self.watched.items() if owner == node_id and fd not in wanted]:
-            self.selector.unregister(descriptor)
-            del self.watched[descriptor]
-        for descriptor in wanted - self.watched.keys():
-            self.selector.register(descriptor, selectors.EVENT_READ)
-            self.watched[descriptor] = node_id
-
-    def _grace(self, node: Node) -> float:
-        function = self.functions.get(node.step.uses or "")
-        return 5.0 if function is None else function.info.stop_grace
+        self.attempts.start(node, function, request, verifying, settled=settled)
 
     def _begin_runbook(self, node: Node) -> None:
         scope = self.plan.scopes[node.id]
@@ -375,7 +354,9 @@ class Runner:
             if problem:
                 raise TypeMismatch(f"{name!r} of the runbook {scope.runbook.name} {problem}")
             arguments[name] = encode(convert(plain, param.python_type))
-        self._record("step.started", {"step": node.id, "attempt": 1, "token": f"{self.facts.run}:{node.id}:1", "with": arguments})
+        self._record(
+            "step.started", {"step": node.id, "attempt": 1, "token": f"{self.facts.run}:{node.id}:1", "with": arguments}
+        )
         self.walk.open_scope(node.id)
 
     def _begin_gate(self, node: Node) -> None:
@@ -433,36 +414,14 @@ class Runner:
 
     # what attempts say
 
-    def _hear(self, node_id: str) -> None:
-        running = self.running.get(node_id)
-        if running is None:
-            return
-        for message in running.attempt.read():
-            if isinstance(message, Progress):
-                self.listener.on_progress(node_id, message)
-            elif isinstance(message, LogLine):
-                running.log.append(message.text)
-                del running.log[:-LOG_LINES_KEPT]
-                self.listener.on_log(node_id, message.text)
-            else:
-                self._over(running, message)
-                return
-        self._watch(node_id, running.attempt)
-
-    def _over(self, running: Running, message: Message) -> None:
-        node = running.node
-        del self.running[node.id]
-        for descriptor in [fd for fd, owner in self.watched.items() if owner == node.id]:
-            self.selector.unregister(descriptor)
-            del self.watched[descriptor]
-        self.workers.release(running.attempt)
+    def _over(self, running: Running, message: Result | Failure | Death) -> None:
         if running.verifying is not None:
             self._verified(running, message)
         elif isinstance(message, Result):
-            self._finish(node, "passed", message.outputs, running=running)
+            self._finish(running.node, "passed", message.outputs, running=running)
         elif isinstance(message, Failure):
             self._failed(running, message)
-        elif isinstance(message, Death):
+        else:
             self._died(running, message)
 
     def _failed(self, running: Running, failure: Failure) -> None:
@@ -478,9 +437,10 @@ class Runner:
         node = running.node
         status = "timed_out" if death.timed_out else "broken"
         message = (
-            f"no end after {node.step.timeout:g} s" if death.timed_out and node.step.timeout is not None
+            f"no end after {node.step.timeout:g} s"
+            if death.timed_out and node.step.timeout is not None
             else f"its worker process ended without an answer ({_ending(death.status)})"
-        )  # fmt: skip
+        )
         error = {"type": "timeout" if death.timed_out else "WorkerDied", "message": message, "trace": ""}
         if self.functions[str(node.step.uses)].info.repeat == "never":
             self._unknown(node, message, running)
@@ -496,7 +456,10 @@ class Runner:
         if self.walk.is_failing(node.scope) or self.walk.stopping:
             return False
         delay = retry.wait_before(state.attempt + 1)
-        self._record("step.retrying", {"step": node.id, "attempt": state.attempt, "status": status, "error": error, "delay_s": delay})
+        self._record(
+            "step.retrying",
+            {"step": node.id, "attempt": state.attempt, "status": status, "error": error, "delay_s": delay},
+        )
         self.retrying[node.id] = (node, status, error)
         self._after(delay, lambda: self._try_again(node))
         return True
@@ -538,15 +501,24 @@ class Runner:
         else:
             self._end(node, "unknown", reason=f"{why}; nobody knows what it did", running=running)
 
-    def _verified(self, running: Running, message: Message) -> None:
+    def _verified(self, running: Running, message: Result | Failure | Death) -> None:
         node, why = running.node, str(running.verifying)
         found = message.outputs if isinstance(message, Result) else None
         answer = found["answer"] if found else "unknown"
         reason = found["reason"] if found else "the verify function failed"
         state = self.state.step(node.id)
         outputs = found["outputs"] if found else None
-        self._record("step.verified", {"step": node.id, "attempt": state.attempt, "answer": answer, "outputs": outputs,
-                                       "reason": reason, "by": "verify"})  # fmt: skip
+        self._record(
+            "step.verified",
+            {
+                "step": node.id,
+                "attempt": state.attempt,
+                "answer": answer,
+                "outputs": outputs,
+                "reason": reason,
+                "by": "verify",
+            },
+        )
         if answer == "done":
             self._finish(node, "passed", outputs, reason=f"{why}; verified as done", running=running)
         elif answer == "not_done":
@@ -558,18 +530,29 @@ class Runner:
 
     def _not_done(self, node: Node, why: str, resumed: bool) -> None:
         retry, state = node.step.retry, self.state.step(node.id)
-        if (resumed or (retry is not None and state.attempt < retry.max_attempts)) and not self.walk.is_failing(node.scope):
+        if (resumed or (retry is not None and state.attempt < retry.max_attempts)) and not self.walk.is_failing(
+            node.scope
+        ):
             self._attempt(node, self.functions[str(node.step.uses)])
         else:
             self._end(node, "timed_out" if "no end after" in why else "broken", reason=f"{why}; verified as not done")
 
     def _ask_what_happened(self, node: Node, why: str) -> None:
-        self._queue(node, Prompt(node.id, f"What {node.step.title!r} did is unknown: {why}.", settle=True))
+        self.questions.add(node, Prompt(node.id, f"What {node.step.title!r} did is unknown: {why}.", settle=True))
 
     def _settled_by_person(self, node: Node, answer: str) -> None:
         state = self.state.step(node.id)
-        self._record("step.verified", {"step": node.id, "attempt": state.attempt, "answer": answer, "outputs": None,
-                                       "reason": "a person said so", "by": self.facts.operator})  # fmt: skip
+        self._record(
+            "step.verified",
+            {
+                "step": node.id,
+                "attempt": state.attempt,
+                "answer": answer,
+                "outputs": None,
+                "reason": "a person said so",
+                "by": self.facts.operator,
+            },
+        )
         if answer == "done":
             self._finish(node, "passed", None, reason=f"settled as done by {self.facts.operator}")
         else:
@@ -581,58 +564,9 @@ class Runner:
         if self.facts.dry_run:
             self._end(node, "skipped", reason="dry run: nobody is asked", simulated=True)
             return
-        self._queue(node, Prompt(node.id, str(node.step.confirm), node.step.checklist, node.step.timeout))
+        self.questions.add(node, Prompt(node.id, str(node.step.confirm), node.step.checklist, node.step.timeout))
 
-    def _queue(self, node: Node, prompt: Prompt) -> None:
-        self.prompts.append((node, prompt))
-
-    def _ask_next(self) -> bool:
-        """Ask the next question, if none is open, and return whether one was asked."""
-        if self.asked is not None or not self.prompts:
-            return False
-        node, prompt = self.prompts.pop(0)
-        text = json.dumps([prompt.step, prompt.text, prompt.lines])
-        self._record("prompt.opened", {"step": prompt.step, "prompt": prompt.text, "checklist": list(prompt.lines),
-                                       "timeout_s": prompt.timeout, "digest": hashlib.sha256(text.encode()).hexdigest()})  # fmt: skip
-        self.asked = (node, prompt)
-        answer = self.person.ask(prompt)
-        if answer is not None:
-            self._answered(answer)
-            return True
-        for descriptor in self.person.descriptors():
-            self.selector.register(descriptor, selectors.EVENT_READ)
-        if prompt.timeout is not None:
-            self._after(prompt.timeout, lambda: self._timed_out(prompt))
-        return True
-
-    def _timed_out(self, prompt: Prompt) -> None:
-        if self.asked is not None and self.asked[1] is prompt:
-            self._close_question("timed out", record=True)
-
-    def _close_question(self, reason: str, *, record: bool) -> None:
-        self._stop_listening()
-        answer = self.person.close(reason)
-        if record:
-            self._answered(answer)
-        else:
-            self.asked = None  # a resume asks again
-
-    def _stop_listening(self) -> None:
-        for descriptor in self.person.descriptors():
-            if descriptor in self.selector.get_map():
-                self.selector.unregister(descriptor)
-
-    def _answered(self, answer: Answer) -> None:
-        assert self.asked is not None
-        node, prompt = self.asked
-        for key in list(self.selector.get_map().values()):
-            if key.fd not in self.watched and (self.signals is None or key.fd != self.signals.descriptor):
-                self.selector.unregister(key.fd)
-        self.asked = None
-        self._record("prompt.answered", {
-            "step": prompt.step, "accepted": answer.accepted, "by": answer.by, "source": answer.source, "reason": answer.reason,
-            "answers": [{"line": line, "answer": "yes" if yes else "no"} for line, yes in answer.answers],
-        })  # fmt: skip
+    def _answered(self, node: Node, prompt: Prompt, answer: Answer) -> None:
         if prompt.settle:
             if answer.accepted or answer.refused:
                 self._settled_by_person(node, "done" if answer.accepted else "not_done")
@@ -641,26 +575,45 @@ class Runner:
         elif answer.accepted:
             self._finish(node, "passed", None, reason=f"confirmed by {answer.by}")
         else:
-            self._end(node, "declined", reason=f"no from {answer.by}" if answer.reason == "answered" else f"no answer: {answer.reason}")
+            self._end(
+                node,
+                "declined",
+                reason=f"no from {answer.by}" if answer.reason == "answered" else f"no answer: {answer.reason}",
+            )
 
     # ends
 
     def _finish(
-        self, node: Node, status: str, outputs: Any, *, reason: str = "", running: Running | None = None, simulated: bool = False
-    ) -> None:  # fmt: skip
+        self,
+        node: Node,
+        status: str,
+        outputs: Any,
+        *,
+        reason: str = "",
+        running: Running | None = None,
+        simulated: bool = False,
+    ) -> None:
         """End a step that did its work: its gates decide whether it passed."""
         error = None
         gates: list[dict[str, Any]] = []
         if outputs is not None and self.holds_secret(json.dumps(outputs)):
             outputs, status = None, "broken"
-            error = {"type": "SecretInOutput", "message": "the step's outputs hold a secret; they were thrown away", "trace": ""}
+            error = {
+                "type": "SecretInOutput",
+                "message": "the step's outputs hold a secret; they were thrown away",
+                "trace": "",
+            }
         elif node.step.gates and status in ("passed", "red"):
             own = self._own_names(node, outputs, status)
             names = self.scopes.names(node, own, item=self._item(node))
             gates = [scoped.decide(gate, names, dry_run=self.facts.dry_run) for gate in node.step.gates]
-            if status == "passed" and any(gate["verdict"] == "red" and gate["severity"] == "blocking" for gate in gates):
+            if status == "passed" and any(
+                gate["verdict"] == "red" and gate["severity"] == "blocking" for gate in gates
+            ):
                 status = "red"
-        self._end(node, status, reason=reason, outputs=outputs, gates=gates, error=error, running=running, simulated=simulated)
+        self._end(
+            node, status, reason=reason, outputs=outputs, gates=gates, error=error, running=running, simulated=simulated
+        )
 
     def _own_names(self, node: Node, outputs: Any, status: str) -> dict[str, Any]:
         if node.step.kind == "runbook":
@@ -668,9 +621,18 @@ class Runner:
         return {**self.scopes.decoded(node, outputs), "status": status}
 
     def _end(
-        self, node: Node, status: str, *, reason: str = "", outputs: Any = None, gates: list[dict[str, Any]] | None = None,
-        error: dict[str, Any] | None = None, running: Running | None = None, simulated: bool = False, sync: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        node: Node,
+        status: str,
+        *,
+        reason: str = "",
+        outputs: Any = None,
+        gates: list[dict[str, Any]] | None = None,
+        error: dict[str, Any] | None = None,
+        running: Running | None = None,
+        simulated: bool = False,
+        sync: bool = True,
+    ) -> None:
         self._record_end(node, status, reason, outputs, gates, error, running, simulated, sync)
         if node.id in self.plan.nodes:
             self.walk.over(node)
@@ -678,17 +640,37 @@ class Runner:
             self._next_item(self.plan.nodes[node.id.rpartition("[")[0]])
 
     def _record_end(
-        self, node: Node, status: str, reason: str = "", outputs: Any = None, gates: list[dict[str, Any]] | None = None,
-        error: dict[str, Any] | None = None, running: Running | None = None, simulated: bool = False, sync: bool = True,
-    ) -> None:  # fmt: skip
+        self,
+        node: Node,
+        status: str,
+        reason: str = "",
+        outputs: Any = None,
+        gates: list[dict[str, Any]] | None = None,
+        error: dict[str, Any] | None = None,
+        running: Running | None = None,
+        simulated: bool = False,
+        sync: bool = True,
+    ) -> None:
         state = self.state.step(node.id)
         elapsed = 0.0 if running is None else round(self.facts.clock.monotonic() - running.started, 6)
         folder = self.facts.folder / "artifacts" / node.id.replace("/", ".") / str(state.attempt)
-        self._record("step.finished", {
-            "step": node.id, "attempt": state.attempt, "status": status, "reason": reason, "outputs": outputs,
-            "gates": gates or [], "error": error, "elapsed_s": elapsed, "log": [] if running is None else running.log,
-            "artifacts": _artifacts(folder, self.facts.folder), "simulated": simulated,
-        }, sync=sync)  # fmt: skip
+        self._record(
+            "step.finished",
+            {
+                "step": node.id,
+                "attempt": state.attempt,
+                "status": status,
+                "reason": reason,
+                "outputs": outputs,
+                "gates": gates or [],
+                "error": error,
+                "elapsed_s": elapsed,
+                "log": [] if running is None else running.log,
+                "artifacts": _artifacts(folder, self.facts.folder),
+                "simulated": simulated,
+            },
+            sync=sync,
+        )
 
 
 def _artifacts(folder: Path, run: Path) -> list[dict[str, Any]]:

@@ -19,15 +19,37 @@ NOT_BUILT = {
     "concurrency": "'concurrency' is not built yet; the items of a foreach run one after the other",
 }
 _SAME = {
-    "depends": "needs", "depends_on": "needs", "after": "needs", "when": "if", "condition": "if", "action": "uses",
-    "run": "uses", "call": "uses", "args": "with", "arguments": "with", "inputs": "with", "gates": "gate",
-    "assert": "gate", "name": "id", "loop": "foreach", "with_items": "foreach", "parameters": "params",
-    "always": "finally", "on_error": "on_failure", "description": "title", "prompt": "confirm",
-}  # fmt: skip
+    "depends": "needs",
+    "depends_on": "needs",
+    "after": "needs",
+    "when": "if",
+    "condition": "if",
+    "action": "uses",
+    "run": "uses",
+    "call": "uses",
+    "args": "with",
+    "arguments": "with",
+    "inputs": "with",
+    "gates": "gate",
+    "assert": "gate",
+    "name": "id",
+    "loop": "foreach",
+    "with_items": "foreach",
+    "parameters": "params",
+    "always": "finally",
+    "on_error": "on_failure",
+    "description": "title",
+    "prompt": "confirm",
+}
 _TYPES = {
-    "object": "a map", "array": "a list", "string": "text", "integer": "a whole number", "number": "a number",
-    "boolean": "true or false", "null": "nothing",
-}  # fmt: skip
+    "object": "a map",
+    "array": "a list",
+    "string": "text",
+    "integer": "a whole number",
+    "number": "a number",
+    "boolean": "true or false",
+    "null": "nothing",
+}
 
 
 @functools.cache
@@ -72,8 +94,12 @@ def _faults(document: Document, error: Any, base: Key) -> Iterator[Fault]:
                 message = f"{name!r} is not built yet" if name in NOT_BUILT else f"unknown key {name!r}"
                 yield document.fault((*key, name), message, hint, of_key=True)
     elif error.validator == "propertyNames" or (error.parent and error.parent.validator == "propertyNames"):
-        yield document.fault((*key, error.instance), f"the name {error.instance!r} is not allowed here",
-                             "write lower-case letters, digits and _", of_key=True)  # fmt: skip
+        yield document.fault(
+            (*key, error.instance),
+            f"the name {error.instance!r} is not allowed here",
+            "write lower-case letters, digits and _",
+            of_key=True,
+        )
     elif error.validator in ("oneOf", "anyOf"):
         yield from _alternatives(document, error, base)
     else:
@@ -125,7 +151,12 @@ def _sentence(error: Any) -> str:
     if error.validator == "pattern":
         return f"{_value(value)} is not allowed here"
     if error.validator in ("minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum"):
-        word = {"minimum": "at least", "maximum": "at most", "exclusiveMinimum": "more than", "exclusiveMaximum": "less than"}
+        word = {
+            "minimum": "at least",
+            "maximum": "at most",
+            "exclusiveMinimum": "more than",
+            "exclusiveMaximum": "less than",
+        }
         return f"must be {word[error.validator]} {expected}, was {_value(value)}"
     if error.validator == "minItems":
         return f"must have at least {expected} item{'s' if expected != 1 else ''}, had {len(value)}"

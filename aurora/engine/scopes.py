@@ -59,9 +59,15 @@ class Scopes:
         self._outputs: dict[str, Namespace] = {}
         opened = state.opened
         self._run = Namespace(
-            {"id": opened["run"], "runbook": opened["runbook"], "started": state.opened_at, "dry_run": opened["dry_run"],
-             "mode": opened["mode"], "venue": opened["venue"]}
-        )  # fmt: skip
+            {
+                "id": opened["run"],
+                "runbook": opened["runbook"],
+                "started": state.opened_at,
+                "dry_run": opened["dry_run"],
+                "mode": opened["mode"],
+                "venue": opened["venue"],
+            }
+        )
 
     def names(self, node: Node, own: Mapping[str, Any] | None = None, item: Any = None) -> dict[str, Any]:
         """Return the root names for the expressions of `node`; `own` are its outputs, for its gate."""

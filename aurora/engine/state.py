@@ -8,13 +8,20 @@ from typing import Any
 
 from aurora.journal import Event
 
-OVER = frozenset(["passed", "red", "broken", "timed_out", "skipped", "omitted", "waived", "declined", "unknown", "cancelled"])
+OVER = frozenset(
+    ["passed", "red", "broken", "timed_out", "skipped", "omitted", "waived", "declined", "unknown", "cancelled"]
+)
 FAILED = frozenset(["red", "broken", "timed_out", "declined", "unknown", "cancelled"])
 _WORST = ("green", "amber", "cancelled", "declined", "red", "broken")
 _OF_STATUS = {
-    "red": "red", "broken": "broken", "timed_out": "broken", "unknown": "broken", "declined": "declined",
-    "cancelled": "cancelled", "waived": "amber",
-}  # fmt: skip
+    "red": "red",
+    "broken": "broken",
+    "timed_out": "broken",
+    "unknown": "broken",
+    "declined": "declined",
+    "cancelled": "cancelled",
+    "waived": "amber",
+}
 
 
 @dataclass

@@ -149,7 +149,9 @@ class Walk:
         if self.stopping and not self._beneath_finally(node.scope):
             return False
         state = self.state.steps.get(node.id)
-        return node.section == "on_failure" or node.scope not in self._failing or (state is not None and state.unsettled)
+        return (
+            node.section == "on_failure" or node.scope not in self._failing or (state is not None and state.unsettled)
+        )
 
     def _beneath_finally(self, scope: Scope | None) -> bool:
         """Return whether `scope` is run by a `finally` step, so that a stop does not keep it from running."""
@@ -169,7 +171,11 @@ class Walk:
         for node_id in scope.nodes:
             node = self.plan.nodes[node_id]
             state = self.state.steps.get(node_id)
-            if node.section == "steps" and (state is None or state.status == "pending") and not self._is_leaving(node_id):
+            if (
+                node.section == "steps"
+                and (state is None or state.status == "pending")
+                and not self._is_leaving(node_id)
+            ):
                 self._pushed.add(node_id)
                 self.to_omit.append((node_id, because))
         for other in self._open:
@@ -196,7 +202,9 @@ class Walk:
             if due:
                 return
             self._enter_finally(scope)
-        if all(self.state.step(node_id).over for node_id in scope.nodes if self.plan.nodes[node_id].section == "finally"):
+        if all(
+            self.state.step(node_id).over for node_id in scope.nodes if self.plan.nodes[node_id].section == "finally"
+        ):
             self._closed.add(scope)
             if scope.container is None:
                 self.done = True

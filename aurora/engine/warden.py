@@ -118,8 +118,11 @@ class Warden:
 
     def signal_group(self, number: int) -> None:
         """Send a signal to the worker's whole group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
+        try:
             os.killpg(self.child, number)
+        except ProcessLookupError:  # it has only just been forked and leads no group yet
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(self.child, number)
 
     def say(self, line: str) -> None:
         """Tell the engine, if it is still there."""
@@ -143,8 +146,6 @@ def main(arguments: list[str]) -> int:
         if descriptor not in (control, wake_read, wake_write):
             with contextlib.suppress(OSError):
                 os.close(descriptor)
-    with contextlib.suppress(OSError):
-        os.setpgid(child, child)  # no race with the child's own setsid: whoever is first, the group exists
     Warden(control, child, wake_read).run()
     return 0
 

@@ -48,41 +48,41 @@ class Worker:
 
     def serve(self) -> None:
         """Answer requests until the engine closes the socket."""
-        signal.signal(signal.SIGTERM, self.on_term)
+        signal.signal(signal.SIGTERM, self._on_term)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         with self.channel.makefile("rb") as lines:
             for line in lines:
                 request = json.loads(line)
-                getattr(self, "on_" + request["op"])(request)
+                getattr(self, "_on_" + request["op"])(request)
                 if self.stop_asked:
                     return
 
-    def on_term(self, *_: object) -> None:
+    def _on_term(self, *_: object) -> None:
         self.stop_asked = True
         if not self.busy:
             os._exit(0)
         if not self.cooperative:
             raise StepStopped
 
-    def on_hello(self, request: dict[str, Any]) -> None:
+    def _on_hello(self, request: dict[str, Any]) -> None:
         self.project = Path(request["project"])
         self.services = request["services"]
         self.functions = FunctionTable(self.project)
 
-    def on_profile(self, request: dict[str, Any]) -> None:
+    def _on_profile(self, request: dict[str, Any]) -> None:
         profile = Profile(request["name"], Section(unpack(request["values"])), tuple(request["files"]))
         self.profiles[request["name"]] = profile
 
-    def on_run(self, request: dict[str, Any]) -> None:
-        """Run one attempt of a step; every way in which it can end is one answer:
+    def _on_run(self, request: dict[str, Any]) -> None:
+        """Run one attempt of a step; every way in which it can end is one answer.
 
         1. it returned what it declared: `result`; 2. it returned something else, or what JSON can't carry: `error`;
         3. it raised, or called sys.exit: `error` with the trace; 4. it was asked to stop and did not look: `error`
         of type StepStopped; 5. the process dies, or is killed: no answer, the engine sees the socket close.
         """
-        self.answer(request, lambda function, arguments: {"result": self.call(function, arguments)})
+        self._answer(request, lambda function, arguments: {"result": self._call(function, arguments)})
 
-    def on_verify(self, request: dict[str, Any]) -> None:
+    def _on_verify(self, request: dict[str, Any]) -> None:
         def verify(function: StepFunction, arguments: dict[str, Any]) -> dict[str, Any]:
             if function.info.verify is None:
                 raise LookupError(f"{function.uses} has no verify function")
@@ -90,16 +90,18 @@ class Worker:
             given = (context,) if function.wants_context else ()
             found = function.info.verify(*given, **arguments)
             if not isinstance(found, Verdict):
-                raise TypeError(f"the verify function of {function.uses} returned {type(found).__name__}, not a Verdict")
-            outputs = self.outputs(function, found.outputs) if found.answer == "done" else None
+                raise TypeError(
+                    f"the verify function of {function.uses} returned {type(found).__name__}, not a Verdict"
+                )
+            outputs = self._outputs(function, found.outputs) if found.answer == "done" else None
             return {"result": {"answer": found.answer, "outputs": outputs, "reason": found.reason}}
 
-        self.answer(request, verify)
+        self._answer(request, verify)
 
-    def answer(self, request: dict[str, Any], act: Any) -> None:
+    def _answer(self, request: dict[str, Any], act: Any) -> None:
         self.busy, self.cooperative = True, False
         try:
-            reply = act(*self.prepare(request))
+            reply = act(*self._prepare(request))
         except StepStopped:
             reply = {"error": {"type": "StepStopped", "message": "the step was asked to stop", "trace": ""}}
         except NoSuchStep as error:
@@ -107,27 +109,27 @@ class Worker:
         except KeyboardInterrupt:
             reply = {"error": {"type": "KeyboardInterrupt", "message": "", "trace": ""}}
         except BaseException as error:  # noqa: BLE001 - a step's error, sys.exit included, is its own and not the worker's
-            reply = {"error": self.described(error)}
+            reply = {"error": self._described(error)}
         finally:
             self.busy = False
         sys.stdout.flush()
         sys.stderr.flush()
-        self.send({"token": request["token"], **reply})
+        self._send({"token": request["token"], **reply})
 
-    def prepare(self, request: dict[str, Any]) -> tuple[StepFunction, dict[str, Any]]:
+    def _prepare(self, request: dict[str, Any]) -> tuple[StepFunction, dict[str, Any]]:
         assert self.functions is not None
         function = self.functions.find(request["uses"])
         arguments = {name: decode(value, function.arguments[name].hint) for name, value in request["with"].items()}
         if function.wants_context:
-            arguments["context"] = self.context(request)
+            arguments["context"] = self._context(request)
         return function, arguments
 
-    def call(self, function: StepFunction, arguments: dict[str, Any]) -> Any:
+    def _call(self, function: StepFunction, arguments: dict[str, Any]) -> Any:
         context = arguments.pop("context", None)
         returned = function.function(context, **arguments) if function.wants_context else function.function(**arguments)
-        return self.outputs(function, returned)
+        return self._outputs(function, returned)
 
-    def outputs(self, function: StepFunction, returned: Any) -> Any:
+    def _outputs(self, function: StepFunction, returned: Any) -> Any:
         if function.returns is None:
             if returned is not None:
                 raise TypeError(f"{function.uses} returned {type(returned).__name__} and declares no return type")
@@ -140,10 +142,12 @@ class Worker:
         except TypeMismatch as error:
             raise TypeError(f"{function.uses} returned what it did not declare: {error}") from error
         if len(json.dumps(outputs)) > MAX_MESSAGE:
-            raise ValueError(f"the outputs of {function.uses} are larger than {MAX_MESSAGE:,} characters; leave an artifact")
+            raise ValueError(
+                f"the outputs of {function.uses} are larger than {MAX_MESSAGE:,} characters; leave an artifact"
+            )
         return outputs
 
-    def context(self, request: dict[str, Any]) -> Context[Any]:
+    def _context(self, request: dict[str, Any]) -> Context[Any]:
         return Context(
             run=request["run"],
             step=request["step"],
@@ -153,35 +157,35 @@ class Worker:
             folder=Path(request["artifacts"]),
             profile=self.profiles[request["profile"]],
             dry_run=request["dry_run"],
-            make_services=self.factory(),
-            on_progress=self.on_progress,
-            on_log=lambda text: print(text, flush=True),
-            is_stopping=self.is_stopping,
+            make_services=self._factory(),
+            on_progress=self._on_progress,
+            on_log=lambda text: print(text, flush=True),  # noqa: T201 - standard output is the log
+            is_stopping=self._is_stopping,
         )
 
-    def factory(self) -> Any:
+    def _factory(self) -> Any:
         if self.services is None:
             return None
         module, _, name = self.services.partition(":")
-        return lambda context: getattr(importlib.import_module(module), name)(context)
+        return lambda context: getattr(importlib.import_module(module), name)(context)  # noqa: PLW0108 - imported late
 
-    def is_stopping(self) -> bool:
+    def _is_stopping(self) -> bool:
         self.cooperative = True
         return self.stop_asked
 
-    def on_progress(self, done: float, total: float | None, label: str) -> None:
+    def _on_progress(self, done: float, total: float | None, label: str) -> None:
         now = time.monotonic()
         if now - self.last_progress >= PROGRESS_EVERY_S or done == total:
             self.last_progress = now
             numbers = [None if number is None else float(number) for number in (done, total)]
-            self.send({"progress": [*numbers, str(label)[:200]]})
+            self._send({"progress": [*numbers, str(label)[:200]]})
 
-    def described(self, error: BaseException) -> dict[str, str]:
+    def _described(self, error: BaseException) -> dict[str, str]:
         frames = traceback.format_exception(error)
         message = str(error)[:20_000]
         return {"type": type(error).__name__, "message": message, "trace": "".join(frames)[-20_000:]}
 
-    def send(self, message: dict[str, Any]) -> None:
+    def _send(self, message: dict[str, Any]) -> None:
         self.channel.sendall(json.dumps(message, allow_nan=False).encode() + b"\n")
 
 

@@ -203,16 +203,27 @@ class LocalWorker:
         self._tell(f"arm {'-' if timeout is None else timeout} {grace}")
         self._send(
             {
-                "op": request.op, "token": request.token, "uses": request.uses, "with": request.with_, "run": request.run,
-                "step": request.step, "attempt": request.attempt, "artifacts": str(request.artifacts),
-                "profile": profile.digest, "dry_run": request.dry_run,
+                "op": request.op,
+                "token": request.token,
+                "uses": request.uses,
+                "with": request.with_,
+                "run": request.run,
+                "step": request.step,
+                "attempt": request.attempt,
+                "artifacts": str(request.artifacts),
+                "profile": profile.digest,
+                "dry_run": request.dry_run,
             }
-        )  # fmt: skip
+        )
 
     @property
     def reusable(self) -> bool:
         """Return whether another step may run in this worker."""
-        return self._keep and self._answered and not (self._stopped or self._gone or self._timed_out or self._exit is not None)
+        return (
+            self._keep
+            and self._answered
+            and not (self._stopped or self._gone or self._timed_out or self._exit is not None)
+        )
 
     def descriptors(self) -> Sequence[int]:
         """Return the channels to wait on: those that the other side has not closed."""

@@ -1,0 +1,112 @@
+"""Questions to a person: one is open at a time, in the same loop as everything else (engine rule 22)."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import selectors
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from aurora.engine.graph import Node
+from aurora.engine.prompts import Answer, Person, Prompt
+
+
+class Questions:
+    """queue → ask → the person, or the clock, or a failure elsewhere decides → `answered(node, prompt, answer)`."""
+
+    def __init__(
+        self,
+        person: Person,
+        selector: selectors.BaseSelector,
+        record: Callable[[str, Mapping[str, Any]], object],
+        after: Callable[[float, Callable[[], None]], None],
+        answered: Callable[[Node, Prompt, Answer], None],
+    ) -> None:
+        self._person, self._selector = person, selector
+        self._record, self._after, self._tell = record, after, answered
+        self._queue: list[tuple[Node, Prompt]] = []
+        self._watched: list[int] = []
+        self.open: tuple[Node, Prompt] | None = None
+
+    def add(self, node: Node, prompt: Prompt) -> None:
+        """Ask this after what is asked already."""
+        self._queue.append((node, prompt))
+
+    def ask_next(self) -> bool:
+        """Ask the next question, if none is open; return whether one was asked."""
+        if self.open is not None or not self._queue:
+            return False
+        node, prompt = self._queue.pop(0)
+        digest = hashlib.sha256(json.dumps([prompt.step, prompt.text, prompt.lines]).encode()).hexdigest()
+        self._record(
+            "prompt.opened",
+            {
+                "step": prompt.step,
+                "prompt": prompt.text,
+                "checklist": list(prompt.lines),
+                "timeout_s": prompt.timeout,
+                "digest": digest,
+            },
+        )
+        self.open = (node, prompt)
+        answer = self._person.ask(prompt)
+        if answer is not None:
+            self._decide(answer)
+            return True
+        self._watched = list(self._person.descriptors())
+        for descriptor in self._watched:
+            self._selector.register(descriptor, selectors.EVENT_READ)
+        if prompt.timeout is not None:
+            self._after(prompt.timeout, lambda: self._expire(prompt))
+        return True
+
+    def owns(self, descriptor: int) -> bool:
+        """Return whether a readable descriptor is the person's."""
+        return descriptor in self._watched
+
+    def hear(self) -> None:
+        """Take what the person typed."""
+        answer = self._person.read() if self.open is not None else None
+        if answer is not None:
+            self._decide(answer)
+
+    def refuse(self, reason: str) -> None:
+        """Close the open question as a no, on record."""
+        if self.open is not None:
+            self._decide(self._person.close(reason))
+
+    def drop(self, reason: str) -> None:
+        """Forget all questions without an answer; a resumed run asks them again."""
+        self._queue.clear()
+        if self.open is not None:
+            self._unwatch()
+            self.open = None
+            self._person.close(reason)
+
+    def _expire(self, prompt: Prompt) -> None:
+        if self.open is not None and self.open[1] is prompt:
+            self.refuse("timed out")
+
+    def _decide(self, answer: Answer) -> None:
+        assert self.open is not None
+        node, prompt = self.open
+        self._unwatch()
+        self.open = None
+        self._record(
+            "prompt.answered",
+            {
+                "step": prompt.step,
+                "accepted": answer.accepted,
+                "by": answer.by,
+                "source": answer.source,
+                "reason": answer.reason,
+                "answers": [{"line": line, "answer": "yes" if yes else "no"} for line, yes in answer.answers],
+            },
+        )
+        self._tell(node, prompt, answer)
+
+    def _unwatch(self) -> None:
+        for descriptor in self._watched:
+            self._selector.unregister(descriptor)
+        self._watched = []
