@@ -19,6 +19,11 @@ class Side(StrEnum):
         """Return +1 for a buy and -1 for a sell."""
         return 1 if self is Side.BUY else -1
 
+    @property
+    def opposite(self) -> Side:
+        """Return the other side."""
+        return Side.SELL if self is Side.BUY else Side.BUY
+
 
 class OrderStatus(StrEnum):
     """Aurora's own order states; UNKNOWN ends only by evidence."""
@@ -29,6 +34,11 @@ class OrderStatus(StrEnum):
     CANCELLED = "CANCELLED"
     REJECTED = "REJECTED"
     UNKNOWN = "UNKNOWN"
+
+    @property
+    def is_final(self) -> bool:
+        """Return whether nothing more can happen to the order."""
+        return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
 
 
 @dataclass(frozen=True)
@@ -69,3 +79,8 @@ class OrderState:
     status: OrderStatus
     filled: int = 0
     reason: str = ""
+
+    @property
+    def unfilled(self) -> int:
+        """Return the shares that have not traded (so far, or ever, when the status is final)."""
+        return self.order.quantity - self.filled

@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
+from aurora.market.order import Side
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, slots=True)
 class Quote:
     """Best bid and offer; a side that is not there is None, never zero.
 
@@ -38,3 +40,7 @@ class Quote:
         if mid is None or mid <= 0 or self.bid is None or self.ask is None:
             return None
         return (self.ask - self.bid) / mid * 10_000
+
+    def far_touch(self, side: Side) -> tuple[Decimal | None, int]:
+        """Return price and displayed size that an order of `side` would trade against: the ask for a buy."""
+        return (self.ask, self.ask_size) if side is Side.BUY else (self.bid, self.bid_size)
