@@ -12,7 +12,7 @@ from aurora.market.quote import Quote
 class QuoteSource(Protocol):
     """Quotes by symbol, as they are at the source's own clock.
 
-    A source that replays or generates quotes owns a clock that moves when it sleeps; one that is live owns the machine's.
+    A source that replays or generates quotes owns a clock that moves when it sleeps; a live one owns the machine's.
     """
 
     name: str
@@ -21,10 +21,12 @@ class QuoteSource(Protocol):
     realtime: bool
     """True only when the quotes are the venue's own, now (never for recorded or generated ones)."""
 
-    clock: Clock
+    @property
+    def clock(self) -> Clock:
+        """The source's own clock; a recording may move it to its first instant when it is subscribed to."""
 
     def subscribe(self, symbols: Sequence[str]) -> None:
-        """Ask for quotes of `symbols`. Raises VenueRefusal naming each symbol that the source does not know."""
+        """Ask for quotes of `symbols`, once. Raises VenueRefusal naming each symbol that the source does not know."""
 
     def poll(self) -> Mapping[str, Quote | None]:
         """Return the latest quote of each subscribed symbol at `clock.now()`; None where none has come yet."""
@@ -34,4 +36,4 @@ class QuoteSource(Protocol):
         """True when no later quote will ever come (a recording has ended)."""
 
     def close(self) -> None:
-        """Give back files and sockets."""
+        """Give back files and sockets; a second call does nothing."""
