@@ -18,7 +18,10 @@ class Broker(Protocol):
     """How the report names it: `simulated`, later `ibkr DU…`."""
 
     def place_order(self, order: Order) -> OrderState:
-        """Send `order`; return its first known state. Raises VenueRefusal when the venue can't be reached."""
+        """Send `order`; return its first known state (REJECTED with the venue's reason, when it says no).
+
+        Raises VenueRefusal when the venue can't be reached, or when it has seen the order's `ref` before.
+        """
 
     def cancel(self, ref: str) -> None:
         """Ask for the order's cancellation; unknown or done orders are left as they are."""
@@ -28,6 +31,9 @@ class Broker(Protocol):
 
     def orders(self) -> Sequence[OrderState]:
         """Return every order of this session in the order it was placed."""
+
+    def order_state(self, ref: str) -> OrderState | None:
+        """Return what became of one order, or None when the venue knows no such ref."""
 
     def open_orders(self) -> Sequence[OrderState]:
         """Return the orders that may still fill."""
