@@ -1,0 +1,84 @@
+"""The circuit breaker: counts HOLDs and takes anomalies; the first anomaly locks the session out (trading rule 11)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from aurora.risk.tripwires import Hold, HoldKind
+
+
+@dataclass(frozen=True)
+class BreakerLimits:
+    """When HOLDs add up to an anomaly.
+
+    same_hold_polls:        the same HOLD of a symbol for so many polls running.
+    hold_share_pct:         HOLDs as a share of a symbol's polls, looked at after `hold_share_after_polls` of them.
+    no_tick_s:              seconds without a tick on any symbol.
+    """
+
+    same_hold_polls: int = 5
+    hold_share_pct: Decimal = Decimal(10)
+    hold_share_after_polls: int = 20
+    no_tick_s: Decimal = Decimal(15)
+
+
+@dataclass
+class _Count:
+    """One symbol's polls and HOLDs (halts are in neither), and how long each kind has been running."""
+
+    polls: int = 0
+    holds: int = 0
+    running: dict[HoldKind, int] = field(default_factory=dict)
+
+
+class CircuitBreaker:
+    """Counts each symbol's HOLDs; `anomalies` says what tripped it, `locked` that the session is locked out."""
+
+    def __init__(self, limits: BreakerLimits | None = None) -> None:
+        self.limits = limits or BreakerLimits()
+        self.anomalies: list[str] = []
+        self._counts: dict[str, _Count] = {}
+
+    @property
+    def locked(self) -> bool:
+        """Return whether an anomaly has locked the session out; nothing here unlocks it."""
+        return bool(self.anomalies)
+
+    def trip(self, anomaly: str) -> None:
+        """Lock the session out because of `anomaly`."""
+        self.anomalies.append(anomaly)
+
+    def count_poll(self, symbol: str, holds: Sequence[Hold]) -> None:
+        """Count one poll of `symbol` with the tripwires that fired; trips when they add up to an anomaly."""
+        count = self._counts.setdefault(symbol, _Count())
+        kinds = {hold.kind for hold in holds}
+        if HoldKind.HALTED in kinds:
+            count.running.clear()  # a halt is the venue's doing; what runs before and after it is not one run
+            return
+        count.polls += 1
+        count.holds += bool(kinds)
+        count.running = {kind: count.running.get(kind, 0) + 1 for kind in kinds}
+        self._judge(symbol, count, holds)
+
+    def count_ticks(self, seconds_since_any: float) -> None:
+        """Trip when no symbol has had a tick for too long."""
+        if seconds_since_any > self.limits.no_tick_s:
+            self.trip(f"no tick on any symbol for {seconds_since_any:.1f} s, limit {self.limits.no_tick_s} s")
+
+    def hold_share_pct(self, symbol: str) -> Decimal:
+        """Return which share of the symbol's polls was held, in percent."""
+        count = self._counts.get(symbol, _Count())
+        return Decimal(100 * count.holds) / count.polls if count.polls else Decimal(0)
+
+    def _judge(self, symbol: str, count: _Count, holds: Sequence[Hold]) -> None:
+        for hold in holds:
+            if count.running[hold.kind] == self.limits.same_hold_polls:
+                self.trip(f"{hold.kind} for {self.limits.same_hold_polls} polls running ({hold.reason})")
+        share = self.hold_share_pct(symbol)
+        if holds and count.polls >= self.limits.hold_share_after_polls and share > self.limits.hold_share_pct:
+            self.trip(
+                f"{symbol}: held in {count.holds} of {count.polls} polls, {share:.1f} %, "
+                f"limit {self.limits.hold_share_pct} %"
+            )

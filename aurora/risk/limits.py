@@ -1,0 +1,135 @@
+"""Limits on orders: hard blocks, counted when an order is sent, each reason with its value and its limit.
+
+Pure but for `DayUse`, which adds up what the day has used.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+
+from aurora.errors import SafetyStop
+from aurora.market.order import Order, Side
+
+WAY_OUT = Decimal("1.02")
+"""The way out of a position is counted a little dearer than the way in: prices move."""
+
+
+@dataclass(frozen=True)
+class OrderLimits:
+    """What one order and one day may use.
+
+    per_trade_notional_usd, notional_daily_cap_usd, daily_fee_cap_usd: USD.
+    collar_bps: how far beyond the far touch a limit price may be, in basis points.
+    """
+
+    per_trade_notional_usd: Decimal
+    notional_daily_cap_usd: Decimal
+    daily_fee_cap_usd: Decimal
+    collar_bps: Decimal
+
+    def __post_init__(self) -> None:
+        for name in ("per_trade_notional_usd", "notional_daily_cap_usd", "daily_fee_cap_usd", "collar_bps"):
+            value = getattr(self, name)
+            if not (value.is_finite() and value >= 0):
+                raise SafetyStop(f"{name} was {value}; a limit is a number of at least 0.", todo="mend the profile")
+
+
+@dataclass
+class DayUse:
+    """What this day's orders have used so far: reserved at send; only a confirmed unfilled rest is given back.
+
+    notional_usd: all orders. opened_usd: those that opened.
+    """
+
+    notional_usd: Decimal = Decimal(0)
+    opened_usd: Decimal = Decimal(0)
+    fees_usd: Decimal = Decimal(0)
+    opens: dict[str, bool] = field(default_factory=dict)
+
+    def has_seen(self, ref: str) -> bool:
+        """Return whether an order of this ref was counted before."""
+        return ref in self.opens
+
+    def reserve(self, order: Order, *, opens: bool) -> None:
+        """Count the whole order."""
+        self.opens[order.ref] = opens
+        self._add(order, order.quantity)
+
+    def give_back(self, order: Order, unfilled: int) -> None:
+        """Take the confirmed unfilled rest of a finished order out of the count."""
+        self._add(order, -unfilled)
+
+    def add_fee(self, fee: Decimal) -> None:
+        """Count a commission."""
+        self.fees_usd += fee
+
+    def _add(self, order: Order, shares: int) -> None:
+        amount = shares * _most(order)
+        self.notional_usd += amount
+        if self.opens[order.ref]:
+            self.opened_usd += amount
+
+
+def notional(order: Order) -> Decimal:
+    """Return what the order is counted as, in USD: its shares at the limit price, or at the mid when that is higher."""
+    return order.quantity * _most(order)
+
+
+def _most(order: Order) -> Decimal:
+    return max(order.limit, order.decision_mid)
+
+
+def is_reducing(order: Order, position: int, working: int = 0) -> bool:
+    """Return whether `order` only reduces: opposite sign, at most |position| less what working orders reduce already.
+
+    position: signed shares confirmed by the venue; working: shares of working and unknown reducing orders (rule 5).
+    """
+    return order.side.sign * position < 0 and order.quantity <= abs(position) - working
+
+
+def check_shape(order: Order) -> tuple[str, ...]:
+    """Return why `order` can't be sent whatever it is for: whole shares above zero at a price above zero."""
+    reasons = []
+    if order.quantity <= 0 or order.quantity != int(order.quantity):
+        reasons.append(f"quantity was {order.quantity}, orders are whole shares above 0")
+    for name, price in (("limit", order.limit), ("decision mid", order.decision_mid)):
+        if not price.is_finite():
+            raise SafetyStop(f"{order.ref}: the {name} was {price}.", means="something computed with what is no number")
+        if price <= 0:
+            reasons.append(f"{name} was {price}, a price is above 0")
+    return tuple(reasons)
+
+
+def check_collar(order: Order, far_touch: Decimal | None, collar_bps: Decimal) -> tuple[str, ...]:
+    """Return why the limit price is too far beyond the far touch (rule 6)."""
+    if far_touch is None or far_touch <= 0:
+        return ("there is no far touch to hold the limit price against",)
+    beyond = (order.limit - far_touch) * order.side.sign / far_touch * 10_000
+    if beyond <= collar_bps:
+        return ()
+    return (f"limit {order.limit} is {beyond:.2f} bps beyond the far touch {far_touch}, collar {collar_bps} bps",)
+
+
+def check_opening(
+    order: Order, position: int, exposure_usd: Decimal, use: DayUse, limits: OrderLimits
+) -> tuple[str, ...]:
+    """Return every limit that an opening `order` would break.
+
+    position: signed shares of the symbol, in flight included. exposure_usd: what all positions and working orders
+    amount to. The day's cap must also hold the way out of all that: reducing orders count, but are never stopped.
+    """
+    reasons = []
+    size = notional(order)
+    if size > limits.per_trade_notional_usd:
+        reasons.append(f"notional {size:.2f} USD, limit a trade {limits.per_trade_notional_usd:.2f} USD")
+    day = use.notional_usd + size + (exposure_usd + size) * WAY_OUT
+    if day > limits.notional_daily_cap_usd:
+        reasons.append(
+            f"day's notional would be {day:.2f} USD with the way out, daily cap {limits.notional_daily_cap_usd:.2f} USD"
+        )
+    if use.fees_usd >= limits.daily_fee_cap_usd:
+        reasons.append(f"day's fees {use.fees_usd} USD, daily cap {limits.daily_fee_cap_usd} USD")
+    if order.side is Side.SELL and order.quantity > position:
+        reasons.append(f"short sale: sells {order.quantity} shares, holds {position}, limit 0 short")
+    return tuple(reasons)

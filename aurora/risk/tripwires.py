@@ -1,0 +1,112 @@
+"""Tripwires: what makes a quote unfit to decide on, each with its value and its limit (trading rule 11).
+
+Pure functions. A tripwire that fires is a HOLD of that symbol for that poll; whether HOLDs add up to an anomaly is the
+circuit breaker's question.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from decimal import Decimal
+from enum import StrEnum
+
+from aurora.errors import SafetyStop
+from aurora.market.quote import Quote
+
+
+class HoldKind(StrEnum):
+    """Why a symbol is held for a poll."""
+
+    MISSED = "missed"
+    HALTED = "halted"
+    NULL = "null"
+    ONE_SIDED = "one-sided"
+    CROSSED = "crossed"
+    STALE = "stale"
+    WIDE = "wide"
+    FUTURE = "future"
+
+
+@dataclass(frozen=True)
+class Hold:
+    """One tripwire that fired: its kind, and a reason that prints the value and the limit."""
+
+    kind: HoldKind
+    reason: str
+
+
+@dataclass(frozen=True)
+class TripwireLimits:
+    """The limits: seconds since the last tick, and spread in basis points of the mid.
+
+    A quote that is more than `max_quote_age_s` in the future means that a clock is off.
+    """
+
+    max_quote_age_s: Decimal
+    max_spread_bps: Decimal
+
+    def __post_init__(self) -> None:
+        for name in ("max_quote_age_s", "max_spread_bps"):
+            value = getattr(self, name)
+            if not (value.is_finite() and value > 0):
+                raise SafetyStop(f"{name} was {value}; a tripwire needs a limit above 0.", todo="mend the profile")
+
+
+def check_quote(symbol: str, quote: Quote | None, now: datetime, limits: TripwireLimits) -> tuple[Hold, ...]:
+    """Return every tripwire that `quote` sets off at `now`, the gravest first; none when it is fit to decide on.
+
+    Raises SafetyStop for a price that is not a number: such data can't be judged at all.
+    """
+    if quote is None:
+        return (Hold(HoldKind.MISSED, f"{symbol}: no quote has come"),)
+    _refuse_nan(quote)
+    holds = [_halted(quote), *_sides(quote), _age(quote, now, limits), _spread(quote, limits)]
+    return tuple(hold for hold in holds if hold is not None)
+
+
+def _refuse_nan(quote: Quote) -> None:
+    for name, price in (("bid", quote.bid), ("ask", quote.ask)):
+        if price is not None and not price.is_finite():
+            raise SafetyStop(
+                f"{quote.symbol}: the {name} was {price} at {quote.at:%H:%M:%S} UTC.",
+                means="the quote source sends what is no price; nothing that it says can be trusted",
+                todo="look into the quote source before another session",
+            )
+
+
+def _halted(quote: Quote) -> Hold | None:
+    return Hold(HoldKind.HALTED, f"{quote.symbol}: trading is halted") if quote.halted else None
+
+
+def _sides(quote: Quote) -> list[Hold]:
+    bid, ask = quote.bid, quote.ask
+    no_bid, no_ask = bid is None or bid <= 0, ask is None or ask <= 0
+    if no_bid and no_ask:
+        return [Hold(HoldKind.NULL, f"{quote.symbol}: bid {_shown(bid)} and ask {_shown(ask)}")]
+    if no_bid or no_ask:
+        return [Hold(HoldKind.ONE_SIDED, f"{quote.symbol}: bid {_shown(bid)}, ask {_shown(ask)}")]
+    if bid is not None and ask is not None and bid > ask:
+        return [Hold(HoldKind.CROSSED, f"{quote.symbol}: bid {bid} above ask {ask}")]
+    return []
+
+
+def _age(quote: Quote, now: datetime, limits: TripwireLimits) -> Hold | None:
+    age = (now - quote.at).total_seconds()
+    limit = limits.max_quote_age_s
+    if age > limit:
+        return Hold(HoldKind.STALE, f"{quote.symbol}: quote age {age:.3f} s, limit {limit} s")
+    if -age > limit:
+        return Hold(HoldKind.FUTURE, f"{quote.symbol}: quote {-age:.3f} s in the future, limit {limit} s")
+    return None
+
+
+def _spread(quote: Quote, limits: TripwireLimits) -> Hold | None:
+    spread = quote.spread_bps
+    if spread is None or spread <= limits.max_spread_bps:
+        return None
+    return Hold(HoldKind.WIDE, f"{quote.symbol}: spread {spread:.2f} bps, limit {limits.max_spread_bps} bps")
+
+
+def _shown(price: Decimal | None) -> str:
+    return "missing" if price is None else str(price)
