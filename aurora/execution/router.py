@@ -1,0 +1,178 @@
+"""The router: the only caller of `Broker.place_order`. Each order that it lets through or stops has its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+from aurora.brokers.base import Broker
+from aurora.clock import Clock
+from aurora.market.mode import Mode
+from aurora.market.order import Fill, Order, OrderState, Side
+from aurora.market.quote import Quote
+from aurora.risk.kill_switch import KillSwitch
+from aurora.risk.limits import DayUse, OrderLimits, check_collar, check_opening, check_shape, is_reducing
+from aurora.risk.tripwires import TripwireLimits, check_quote
+
+
+class Stage(StrEnum):
+    """Where an order's way ended, in the order of the checks."""
+
+    KILL = "kill switch"
+    LOCKOUT = "lockout"
+    TRIPWIRES = "tripwires"
+    LIMITS = "limits"
+    DUPLICATE = "duplicate"
+    SHADOW = "shadow"
+    BROKER = "broker"
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What became of an order at the door: how far it came, whether it was sent, and why not."""
+
+    order: Order
+    opens: bool
+    stage: Stage
+    reason: str
+
+    @property
+    def passed(self) -> bool:
+        """Return whether every check let the order through (in shadow mode it was still not sent)."""
+        return self.stage in (Stage.SHADOW, Stage.BROKER)
+
+    @property
+    def sent(self) -> bool:
+        """Return whether the order went to the session's broker as an order."""
+        return self.stage is Stage.BROKER
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What happened since the router last asked: new fills, and orders that reached their end."""
+
+    fills: tuple[Fill, ...] = ()
+    ended: tuple[OrderState, ...] = ()
+
+
+class Router:
+    """One door for orders: kill switch → lockout → tripwires → limits → duplicate → (shadow: not sent) → broker.
+
+    route:   the way of a strategy's order. One that only reduces skips caps; they count it all the same.
+    reduce:  the way out, for flattening: only "does it reduce", the collar and a whole size stand in it.
+    settle:  reads fills and ended orders, and gives unfilled notional back.
+
+    broker:  in paper and shadow mode the session's own simulated book, in live mode the venue.
+    lockout: why the session is locked out, or "".
+    """
+
+    def __init__(
+        self,
+        *,
+        mode: Mode,
+        broker: Broker,
+        clock: Clock,
+        kill_switch: KillSwitch,
+        lockout: Callable[[], str],
+        tripwires: TripwireLimits,
+        limits: OrderLimits,
+        use: DayUse | None = None,
+    ) -> None:
+        self.use = use or DayUse()
+        self._mode = mode
+        self._broker = broker
+        self._clock = clock
+        self._kill_switch = kill_switch
+        self._lockout = lockout
+        self._tripwires = tripwires
+        self._limits = limits
+        self._in_flight: list[str] = []
+        self._fills_seen = 0
+
+    def route(self, order: Order, quote: Quote | None) -> Decision:
+        """Send `order` if every check lets it through; `quote` is the newest of its symbol."""
+        position, working = self._held(order)
+        opens = not is_reducing(order, position, working)
+        stage, reasons = self._first_objection(order, quote, opens, position - working)
+        if reasons:
+            return Decision(order, opens, stage, "; ".join(reasons))
+        return self._send(order, opens)
+
+    def reduce(self, order: Order, quote: Quote, collar_bps: Decimal) -> Decision:
+        """Send an order of a flatten: no cap, lockout, tripwire or kill flag stands between the trader and the exit."""
+        position, working = self._held(order)
+        opens = not is_reducing(order, position, working)
+        reasons = check_shape(order) or check_collar(order, quote.far_touch(order.side)[0], collar_bps)
+        if opens:
+            reasons = (f"holds {position} shares, {working} of them are being reduced: the order would open", *reasons)
+        if reasons:
+            return Decision(order, opens, Stage.LIMITS, "; ".join(reasons))
+        if self.use.has_seen(order.ref):
+            return Decision(order, opens, Stage.DUPLICATE, f"the ref {order.ref} was used before")
+        return self._send(order, opens)
+
+    def settle(self) -> Settlement:
+        """Return new fills and orders that ended; give back what ended unfilled."""
+        if not self._in_flight:
+            return Settlement()
+        ended: list[OrderState] = []
+        for ref in list(self._in_flight):
+            state = self._broker.order_state(ref)
+            if state is not None and state.status.is_final:
+                self._in_flight.remove(ref)
+                self.use.give_back(state.order, state.unfilled)
+                ended.append(state)
+        fills = tuple(self._broker.executions()[self._fills_seen :])
+        self._fills_seen += len(fills)
+        for fill in fills:
+            self.use.add_fee(fill.fee)
+        return Settlement(fills, tuple(ended))
+
+    def _held(self, order: Order) -> tuple[int, int]:
+        """Return signed shares of the symbol, and how many of them working orders reduce already."""
+        position = next((held.quantity for held in self._broker.positions() if held.symbol == order.symbol), 0)
+        exit_side = Side.SELL if position > 0 else Side.BUY
+        working = sum(
+            state.unfilled
+            for state in self._broker.open_orders()
+            if state.order.symbol == order.symbol and state.order.side is exit_side
+        )
+        return position, working
+
+    def _exposure_usd(self) -> Decimal:
+        """Return what all positions cost and all working orders may cost, in USD."""
+        held = sum((abs(held.quantity) * held.average_cost for held in self._broker.positions()), Decimal(0))
+        working = sum((state.unfilled * state.order.limit for state in self._broker.open_orders()), Decimal(0))
+        return held + working
+
+    def _first_objection(
+        self, order: Order, quote: Quote | None, opens: bool, free: int
+    ) -> tuple[Stage, tuple[str, ...]]:
+        if self._kill_switch.is_set:
+            return Stage.KILL, ("the kill flag is set",)
+        if lockout := self._lockout():
+            return Stage.LOCKOUT, (lockout,)
+        holds = check_quote(order.symbol, quote, self._clock.now(), self._tripwires)
+        if holds or quote is None:
+            return Stage.TRIPWIRES, tuple(hold.reason for hold in holds)
+        reasons = check_shape(order)
+        if not reasons:
+            reasons = check_collar(order, quote.far_touch(order.side)[0], self._limits.collar_bps)
+        if opens and not reasons:
+            reasons = check_opening(order, free, self._exposure_usd(), self.use, self._limits)
+        if reasons:
+            return Stage.LIMITS, reasons
+        if self.use.has_seen(order.ref):
+            return Stage.DUPLICATE, (f"the ref {order.ref} was used before",)
+        return Stage.BROKER, ()
+
+    def _send(self, order: Order, opens: bool) -> Decision:
+        # Counted before it is sent: when sending fails, nobody knows whether the venue has it.
+        self.use.reserve(order, opens=opens)
+        self._in_flight.append(order.ref)
+        self._broker.place_order(order)
+        if self._mode is Mode.SHADOW:
+            return Decision(order, opens, Stage.SHADOW, "shadow mode: not sent, filled in the session's own book")
+        return Decision(order, opens, Stage.BROKER, "sent")
