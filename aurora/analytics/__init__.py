@@ -1,0 +1,1 @@
+"""What sessions' records add up to: figures only, computed from files."""

@@ -1,0 +1,238 @@
+"""A session in figures, computed from its record alone: `session.jsonl` → SessionRollup."""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Any
+
+from aurora.analytics.quantiles import nearest_rank
+from aurora.errors import OperatorError, RecordError
+
+ENOUGH_FILLS = 20
+_PASSED = ("shadow", "broker")
+
+
+@dataclass(frozen=True)
+class HoldCount:
+    """How many polls a tripwire held a symbol."""
+
+    symbol: str
+    kind: str
+    polls: int
+
+
+@dataclass(frozen=True)
+class Holding:
+    """What the session still held at its end: signed shares."""
+
+    symbol: str
+    quantity: int
+
+
+@dataclass(frozen=True)
+class SessionRollup:
+    """A session in figures. Money in USD, slippage in basis points of the mid at the decision, without fees (rule 17).
+
+    closed:           the record ends as a session ends; false: it was killed.
+    orders, blocked:  let through, and stopped, by the router. holds: polls by symbol and tripwire.
+    notional_usd:     what counted towards the daily cap; notional_cap_usd: the cap. opened_usd: the part that opened.
+    largest_trade_usd: the biggest opening order as it was counted at send; trade_cap_usd: the cap.
+    within_caps:      both caps were kept, and breaches is empty.
+    slippage_enough:  there were at least twenty fills; fewer say little.
+    """
+
+    mode: str
+    venue: str
+    quotes: str
+    realtime: bool
+    symbols: list[str]
+    closed: bool
+    polls: int
+    steps: int
+    orders: int
+    blocked: int
+    fills: int
+    fees_usd: Decimal
+    turnover_usd: Decimal
+    notional_usd: Decimal
+    notional_cap_usd: Decimal
+    opened_usd: Decimal
+    largest_trade_usd: Decimal
+    trade_cap_usd: Decimal
+    within_caps: bool
+    breaches: list[str]
+    holds: list[HoldCount]
+    anomalies: list[str]
+    fallbacks: int
+    loop_p95_ms: Decimal | None
+    slippage_median_bps: Decimal | None
+    slippage_p95_bps: Decimal | None
+    slippage_enough: bool
+    fee_p95_bps: Decimal | None
+    flat: bool
+    positions: list[Holding]
+    cash_usd: Decimal | None
+
+
+@dataclass
+class _Sums:
+    """What the lines of a record add up to."""
+
+    header: Mapping[str, Any] = field(default_factory=dict)
+    decisions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    unfilled: dict[str, int] = field(default_factory=dict)
+    blocked: int = 0
+    polls: int = 0
+    steps: int = 0
+    fills: list[Mapping[str, Any]] = field(default_factory=list)
+    holds: Counter[tuple[str, str]] = field(default_factory=Counter)
+    anomalies: list[str] = field(default_factory=list)
+    fallbacks: int = 0
+    loops_ms: list[float] = field(default_factory=list)
+    positions: Mapping[str, int] = field(default_factory=dict)
+    cash: Decimal | None = None
+    flat: bool = False
+    closed: Mapping[str, Any] | None = None
+
+    def add(self, line: Mapping[str, Any]) -> None:
+        kind = line["type"]
+        if kind == "session.opened":
+            self.header = line
+        elif kind == "poll":
+            self._add_poll(line)
+        elif kind == "flatten":
+            self.flat = bool(line["flat"])
+        elif kind == "session.closed":
+            self.closed = line["result"]
+        if kind in ("poll", "flatten"):
+            self._add_trades(line)
+
+    def _add_poll(self, line: Mapping[str, Any]) -> None:
+        self.polls += 1
+        self.steps += line["step"] is not None
+        self.anomalies, self.fallbacks = list(line["anomalies"]), int(line["fallbacks"])
+        self.loops_ms.append(sum(line["phase_times_ms"].values()))
+        for symbol, holds in line["holds"].items():
+            self.holds.update((symbol, hold["kind"]) for hold in holds)
+
+    def _add_trades(self, line: Mapping[str, Any]) -> None:
+        for decision in line["decisions"]:
+            if decision["stage"] in _PASSED:
+                self.decisions[decision["ref"]] = decision
+            else:
+                self.blocked += 1
+        for order in line["orders"]:
+            self.unfilled[order["ref"]] = self.decisions[order["ref"]]["quantity"] - order["filled"]
+        self.fills += line["fills"]
+        self.positions, self.cash = line["positions"], Decimal(line["cash"])
+
+
+def roll_up(path: Path, *, trade_cap_usd: Decimal, notional_cap_usd: Decimal) -> SessionRollup:
+    """Return the figures of the session recorded at `path`, held against the two caps.
+
+    Raises OperatorError when there is no such file, RecordError with file and line when it is damaged.
+    """
+    sums = _Sums()
+    for number, line in _lines(path):
+        try:
+            sums.add(line)
+        except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
+            raise _damaged(path, number, f"{type(error).__name__}: {error}") from error
+    if not sums.header:
+        raise _damaged(path, 1, "there is no session.opened")
+    return _rollup(sums, trade_cap_usd, notional_cap_usd)
+
+
+def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    try:
+        with path.open(encoding="utf-8", newline="\n") as lines:
+            for number, line in enumerate(lines, start=1):
+                if not line.endswith("\n"):
+                    return  # killed while it wrote: the record ends before it, and is not closed
+                try:
+                    yield number, json.loads(line)
+                except ValueError as error:
+                    raise _damaged(path, number, str(error)) from error
+    except UnicodeDecodeError as error:
+        raise _damaged(path, 0, "it is not text") from error
+    except OSError as error:
+        raise OperatorError(
+            f"The session's record {path} can't be read: {error.strerror}.", todo="name the session.jsonl of a session"
+        ) from error
+
+
+def _damaged(path: Path, number: int, what: str) -> RecordError:
+    return RecordError(
+        f"{path}:{number}: not a line of a session's record: {what}.",
+        means="its figures would be made up",
+        todo="look for the file's copy in the run's folder",
+    )
+
+
+def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRollup:
+    counted = {ref: _counted(decision) for ref, decision in sums.decisions.items()}
+    net = {ref: price * (quantity - sums.unfilled.get(ref, 0)) for ref, (price, quantity) in counted.items()}
+    opened = [ref for ref, decision in sums.decisions.items() if decision["opens"]]
+    largest = max((counted[ref][0] * counted[ref][1] for ref in opened), default=Decimal(0))
+    notional = sum(net.values(), Decimal(0))
+    breaches = []
+    if largest > trade_cap:
+        breaches.append(f"largest opening order {largest:.2f} USD, limit a trade {trade_cap:.2f} USD")
+    if notional > notional_cap:
+        breaches.append(f"notional {notional:.2f} USD, daily cap {notional_cap:.2f} USD")
+    slippage = [_slippage_bps(fill, sums.decisions[fill["ref"]]) for fill in sums.fills]
+    fees = [Decimal(fill["fee"]) / (fill["quantity"] * Decimal(fill["price"])) * 10_000 for fill in sums.fills]
+    header, closed = sums.header, sums.closed
+    return SessionRollup(
+        mode=header["mode"],
+        venue=header["venue"],
+        quotes=header["quotes"],
+        realtime=header["realtime"],
+        symbols=list(header["symbols"]),
+        closed=closed is not None,
+        polls=sums.polls,
+        steps=sums.steps,
+        orders=len(sums.decisions),
+        blocked=sums.blocked,
+        fills=len(sums.fills),
+        fees_usd=sum((Decimal(fill["fee"]) for fill in sums.fills), Decimal(0)),
+        turnover_usd=sum((fill["quantity"] * Decimal(fill["price"]) for fill in sums.fills), Decimal(0)),
+        notional_usd=notional,
+        notional_cap_usd=notional_cap,
+        opened_usd=sum((net[ref] for ref in opened), Decimal(0)),
+        largest_trade_usd=largest,
+        trade_cap_usd=trade_cap,
+        within_caps=not breaches,
+        breaches=breaches,
+        holds=[HoldCount(symbol, kind, polls) for (symbol, kind), polls in sorted(sums.holds.items())],
+        anomalies=list(closed["anomalies"]) if closed else [*sums.anomalies, "the session was killed: no last line"],
+        fallbacks=sums.fallbacks,
+        loop_p95_ms=_rounded(nearest_rank(sums.loops_ms, 0.95)),
+        slippage_median_bps=_rounded(nearest_rank(slippage, 0.5)),
+        slippage_p95_bps=_rounded(nearest_rank(slippage, 0.95)),
+        slippage_enough=len(slippage) >= ENOUGH_FILLS,
+        fee_p95_bps=_rounded(nearest_rank(fees, 0.95)),
+        flat=sums.flat,
+        positions=[Holding(symbol, quantity) for symbol, quantity in sorted(sums.positions.items())],
+        cash_usd=sums.cash,
+    )
+
+
+def _counted(decision: Mapping[str, Any]) -> tuple[Decimal, int]:
+    """Return price and shares that the router counted an order with."""
+    return max(Decimal(decision["limit"]), Decimal(decision["decision_mid"])), int(decision["quantity"])
+
+
+def _slippage_bps(fill: Mapping[str, Any], decision: Mapping[str, Any]) -> Decimal:
+    mid = Decimal(decision["decision_mid"])
+    sign = 1 if fill["side"] == "BUY" else -1
+    return sign * (Decimal(fill["price"]) - mid) / mid * 10_000
+
+
+def _rounded(value: Decimal | float | None) -> Decimal | None:
+    return None if value is None else round(Decimal(str(value)), 3)
