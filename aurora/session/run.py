@@ -1,0 +1,139 @@
+"""Runs a session: opens quotes, broker and record, lets it trade, and sums it up."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from aurora.clock import iso
+from aurora.session.loop import Session
+from aurora.session.phases import p95
+from aurora.session.recorder import Recorder
+from aurora.session.result import SessionResult
+from aurora.session.services import Services
+from aurora.session.settings import SessionRequest, SessionSettings, settle_settings
+from aurora.session.watched import WatchedQuotes
+
+RECORDING = "session.jsonl"
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """Who runs a session, and how it is heard: an id unique for ever, a folder for its record, and two callbacks."""
+
+    id: str
+    folder: Path
+    on_progress: Callable[[float, float | None, str], None] = lambda *_: None
+    is_stopping: Callable[[], bool] = bool
+
+
+def run_session(
+    services: Services,
+    request: SessionRequest,
+    attempt: Attempt,
+    *,
+    after_run: Callable[[Session], None] = lambda _: None,
+) -> SessionResult:
+    """Run one session and return its result; its record is `session.jsonl` in the attempt's folder.
+
+    after_run: called with the session before its quotes are closed (a rehearsal looks at the router there).
+    Raises SafetyStop when the kill flag is set; UsageError, ProfileError or VenueRefusal when it can't start;
+    RecordError when the disk refuses the record (after flattening).
+    """
+    services.kill_switch.require_clear()
+    settings = settle_settings(request, services.profile)
+    source = WatchedQuotes(services.open_quotes(request.quotes))
+    try:
+        source.subscribe(request.symbols)
+        broker = services.open_broker(request.mode, source)
+        strategy = services.strategy()
+        recorder = Recorder(attempt.folder / RECORDING)
+        try:
+            session = Session(
+                settings,
+                source=source,
+                broker=broker,
+                strategy=strategy,
+                kill_switch=services.kill_switch,
+                recorder=recorder,
+                ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
+                on_progress=attempt.on_progress,
+                is_stopping=attempt.is_stopping,
+            )
+            recorder.open_session(_header(services, settings, source, attempt.id))
+            session.run()
+            after_run(session)
+            result = _sum_up(session, services, source, recorder)
+            recorder.write("session.closed", at=iso(source.clock.now()), result=vars(result))
+            return result
+        finally:
+            recorder.close()
+    finally:
+        source.close()
+
+
+def _header(services: Services, settings: SessionSettings, source: WatchedQuotes, session_id: str) -> dict[str, Any]:
+    profile = services.profile
+    return {
+        "session": session_id,
+        "mode": settings.mode,
+        "venue": profile.venue,
+        "quotes": source.name,
+        "realtime": source.realtime,
+        "symbols": list(settings.symbols),
+        "profile": {"name": profile.name, "digest": profile.digest},
+        "settings": {
+            "poll_sec": settings.poll_sec,
+            "steps": settings.steps,
+            "minutes": settings.minutes,
+            "until": None if settings.until is None else f"{settings.until:%H:%M:%S}",
+            "models_enabled": settings.models_enabled,
+            "capital_usd": settings.capital_usd,
+        },
+        "at": iso(source.clock.now()),
+    }
+
+
+def _sum_up(session: Session, services: Services, source: WatchedQuotes, recorder: Recorder) -> SessionResult:
+    tally, settings = session.tally, session.settings
+    return SessionResult(
+        mode=str(settings.mode),
+        venue=services.profile.venue,
+        quotes=source.name,
+        realtime=source.realtime,
+        symbols=list(settings.symbols),
+        ended=session.ended,
+        polls=tally.polls,
+        steps=tally.steps,
+        bars_decided=tally.bars_decided(settings.symbols),
+        orders=tally.orders,
+        orders_sent=tally.orders_sent,
+        blocked=tally.blocked,
+        rejected=tally.rejected,
+        fills=tally.fills,
+        turnover_usd=tally.turnover_usd,
+        largest_trade_usd=tally.largest_trade_usd,
+        notional_usd=session.router.use.notional_usd,
+        opened_usd=session.router.use.opened_usd,
+        fees_usd=session.router.use.fees_usd,
+        pnl_usd=session.pnl_usd(),
+        holds=tally.holds,
+        hold_share_pct=round(max(map(session.breaker.hold_share_pct, settings.symbols)), 3),
+        anomalies=list(session.breaker.anomalies),
+        fallbacks=tally.fallbacks,
+        halted=session.halted,
+        locked_out=session.breaker.locked,
+        flat=session.flat,
+        left=session.left,
+        loop_p95_ms=p95(session.phases.totals_ms),
+        recording=shown_path(recorder.path, services.project),
+    )
+
+
+def shown_path(path: Path, project: Path) -> str:
+    """Return `path` relative to the project when it lies inside it."""
+    path, project = path.resolve(), project.resolve()
+    return str(path.relative_to(project)) if path.is_relative_to(project) else str(path)

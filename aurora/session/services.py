@@ -1,0 +1,47 @@
+"""What steps may ask of the desk: the one thing that `steps/` knows of how Aurora is put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from aurora.brokers.base import Broker
+from aurora.clock import Clock
+from aurora.market.mode import Mode
+from aurora.profile import Profile
+from aurora.quotes.base import QuoteSource
+from aurora.risk.kill_switch import KillSwitch
+from aurora.session.strategy import Strategy
+
+
+class Services(Protocol):
+    """The desk as steps see it; `aurora.desk` builds it, tests build their own."""
+
+    project: Path
+    """The project's root folder."""
+
+    profile: Profile
+    clock: Clock
+    """The machine's own clock."""
+
+    kill_switch: KillSwitch
+    environment: Mapping[str, str]
+
+    def open_quotes(self, spec: str) -> QuoteSource:
+        """Open the quote source that `spec` names. Raises UsageError or VenueRefusal."""
+
+    def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
+        """Return the broker of a session in `mode`: its own simulated book, or the profile's venue when live.
+
+        Raises VenueRefusal when profile, mode and venue do not agree.
+        """
+
+    def open_venue(self, source: QuoteSource | None = None) -> Broker:
+        """Return the profile's venue, to look at. Raises VenueRefusal when it can't be reached."""
+
+    def strategy(self) -> Strategy:
+        """Return the profile's strategy. Raises ProfileError when the profile names none that there is."""
+
+    def notify(self, text: str) -> str:
+        """Tell the trader `text` by push; return "" when it was delivered, else why it was not."""

@@ -1,0 +1,55 @@
+"""A quote source that remembers what it gave out, so that a session's record holds every quote that it acted on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+
+from aurora.clock import Clock
+from aurora.market.quote import Quote
+from aurora.quotes.base import QuoteSource
+
+Seen = tuple[datetime, str, Quote | None]
+
+
+class WatchedQuotes:
+    """Another source, watched: poll → note what changed since the last look → pass it on."""
+
+    def __init__(self, source: QuoteSource) -> None:
+        self._source = source
+        self._latest: dict[str, Quote | None] = {}
+        self._seen: list[Seen] = []
+        self.name = source.name
+        self.realtime = source.realtime
+
+    @property
+    def clock(self) -> Clock:
+        """The source's own clock."""
+        return self._source.clock
+
+    def subscribe(self, symbols: Sequence[str]) -> None:
+        """Ask the source for quotes of `symbols`."""
+        self._source.subscribe(symbols)
+
+    def poll(self) -> Mapping[str, Quote | None]:
+        """Return the source's latest quotes."""
+        quotes = self._source.poll()
+        for symbol, quote in quotes.items():
+            if quote is not self._latest.get(symbol):
+                self._latest[symbol] = quote
+                self._seen.append((self.clock.now(), symbol, quote))
+        return quotes
+
+    @property
+    def exhausted(self) -> bool:
+        """True when no later quote will ever come."""
+        return self._source.exhausted
+
+    def close(self) -> None:
+        """Close the source."""
+        self._source.close()
+
+    def drain(self) -> list[Seen]:
+        """Return what was seen for the first time since the last call: when, of which symbol, the quote."""
+        seen, self._seen = self._seen, []
+        return seen
