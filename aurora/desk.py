@@ -1,0 +1,103 @@
+"""The composition root: the only place that builds brokers, quote sources and strategies for steps."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+
+from aurora.brokers.base import Broker
+from aurora.brokers.simulated import SimulatedBroker
+from aurora.clock import Clock, SystemClock
+from aurora.engine.context import Context
+from aurora.errors import ProfileError, VenueRefusal
+from aurora.market.mode import Mode
+from aurora.profile import Profile
+from aurora.quotes.base import QuoteSource
+from aurora.quotes.sources import open_quotes
+from aurora.risk.kill_switch import KillSwitch
+from aurora.session.services import Services
+from aurora.session.strategy import LinearStrategy, Strategy
+
+SIMULATED = "simulated"
+
+
+def services(context: Context[Services]) -> Services:
+    """Build the desk for one attempt of a step. Raises ProfileError when the profile contradicts itself."""
+    return Desk(context.project, context.profile)
+
+
+class Desk:
+    """The services of one step: what it asks for is built then, from the profile.
+
+    environment: the process's own unless given.
+    """
+
+    def __init__(self, project: Path, profile: Profile, environment: Mapping[str, str] | None = None) -> None:
+        check_agreement(profile)
+        self.project = project
+        self.profile = profile
+        self.clock: Clock = SystemClock()
+        self.kill_switch = KillSwitch(project)
+        self.environment = os.environ if environment is None else environment
+
+    def open_quotes(self, spec: str) -> QuoteSource:
+        """Open the quote source that `spec` names; paths in it are relative to the project."""
+        return open_quotes(spec, root=self.project)
+
+    def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
+        """Return the broker of a session in `mode`. Every mode is simulated so far, each session with its own book."""
+        if mode is Mode.LIVE and self.profile.mode != Mode.LIVE:
+            raise ProfileError(
+                f"The profile {self.profile.name} is for {self.profile.mode}; a live session was asked for.",
+                means="an order would leave a profile that was made to send none",
+                todo="use a profile with mode: live",
+            )
+        return self.open_venue(source)
+
+    def open_venue(self, source: QuoteSource | None = None) -> Broker:
+        """Return the profile's venue; only the simulated one is there so far."""
+        if self.profile.venue != SIMULATED:
+            raise VenueRefusal(
+                f"The profile {self.profile.name} is for the venue {self.profile.venue}; it is not built yet.",
+                means="no order and no account can be reached; nothing was sent",
+                todo="use a profile with venue: simulated, like sim",
+            )
+        return SimulatedBroker(
+            quote_of=lambda symbol: None if source is None else source.poll().get(symbol),
+            clock=self.clock if source is None else source.clock,
+            cash=Decimal(self.profile.capital_usd),
+        )
+
+    def strategy(self) -> Strategy:
+        """Return the profile's strategy."""
+        models = self.profile.models
+        if models.name != LinearStrategy.name:
+            raise ProfileError(
+                f"models.name was {models.name!r}; there is no such strategy.", todo=f"name it {LinearStrategy.name}"
+            )
+        coefficients = {name: float(value) for name, value in models.coefficients.items()}
+        return LinearStrategy(coefficients, Decimal(models.max_weight_pct) / 100)
+
+    def notify(self, text: str) -> str:
+        """Say that nobody is told: alerts are not built yet."""
+        return "alerts are not built yet"
+
+
+def check_agreement(profile: Profile) -> None:
+    """Raise ProfileError when mode, venue and account of `profile` contradict each other (trading rules 1, 2)."""
+    real_money = profile.venue == "live"
+    if bool(profile.live) != real_money:
+        _refuse(profile, f"live is {str(bool(profile.live)).lower()} and venue is {profile.venue}",
+                "live: true and venue: live belong together")  # fmt: skip
+    if real_money and profile.mode == Mode.PAPER:
+        _refuse(profile, "mode is paper and venue is live", "a real-money profile is for shadow or live")
+    if profile.mode == Mode.LIVE and not profile.account.dedicated:
+        _refuse(profile, "mode is live and account.dedicated is false", "live sessions need an account of their own")
+    if profile.mode == Mode.LIVE and profile.account.base_currency != "USD":
+        _refuse(profile, f"the account's base currency is {profile.account.base_currency}", "live needs USD")
+
+
+def _refuse(profile: Profile, what: str, todo: str) -> None:
+    raise ProfileError(f"The profile {profile.name} contradicts itself: {what}.", means="nothing was run", todo=todo)
