@@ -1,0 +1,70 @@
+"""Steps that look at the machine: clock, environment, secrets, code, disk, kill flag, ports."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from aurora.engine.context import Context
+from aurora.engine.registry import step
+from aurora.housekeeping import machine
+from aurora.housekeeping.machine import ClockSync, Code, Disk, Port, SecretsCheck, TimeZone, Variables
+from aurora.session.services import Services
+
+
+@dataclass(frozen=True)
+class KillFlag:
+    """Whether no kill flag lies at the project's root; path: where it would be, relative to the project."""
+
+    absent: bool
+    path: str
+
+
+@step(repeat="safe")
+def utc() -> TimeZone:
+    """Look at the machine's local time zone."""
+    return machine.read_time_zone()
+
+
+@step(repeat="safe")
+def clock_sync() -> ClockSync:
+    """Ask the kernel whether a time service disciplines the clock."""
+    return machine.read_clock_sync()
+
+
+@step(repeat="safe")
+def environment(context: Context[Services], names: list[str] | None = None) -> Variables:
+    """Look which variables are set: `names`, or all that the profile names."""
+    profile, services = context.profile, context.services
+    wanted = [*profile.environment, *profile.secrets] if names is None else names
+    return machine.read_environment(wanted, services.environment)
+
+
+@step(repeat="safe")
+def secrets(context: Context[Services]) -> SecretsCheck:
+    """Look for the profile's secrets in files that git tracks, and at who may read `.env`."""
+    return machine.check_secrets(context.project, context.profile.secrets, context.services.environment)
+
+
+@step(repeat="safe")
+def code(context: Context[Services]) -> Code:
+    """Tell which commit will run, and whether the working tree is exactly that."""
+    return machine.read_code(context.project)
+
+
+@step(repeat="safe")
+def disk(context: Context[Services]) -> Disk:
+    """Tell how much space is free where runs are recorded."""
+    return machine.read_disk(context.project / "runs")
+
+
+@step(repeat="safe")
+def kill_flag(context: Context[Services]) -> KillFlag:
+    """Look whether a kill flag is set; Aurora itself never removes one."""
+    switch = context.services.kill_switch
+    return KillFlag(not switch.is_set, switch.flag.name)
+
+
+@step(repeat="safe", dry_run="skip")
+def port(host: str, port: int) -> Port:
+    """Try to connect to an address, as a session would to its gateway."""
+    return machine.probe_port(host, port)

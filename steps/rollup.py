@@ -1,0 +1,22 @@
+"""Steps that sum sessions up from their records."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aurora.analytics.rollup import SessionRollup, roll_up
+from aurora.engine.context import Context
+from aurora.engine.registry import step
+from aurora.session.services import Services
+from aurora.session.settings import order_limits
+
+
+@step(repeat="safe", dry_run="skip")
+def session(context: Context[Services], recording: str) -> SessionRollup:
+    """Sum up one session's record, held against the profile's caps."""
+    limits = order_limits(context.profile, Decimal(context.profile.capital_usd))
+    return roll_up(
+        context.project / recording,
+        trade_cap_usd=limits.per_trade_notional_usd,
+        notional_cap_usd=limits.notional_daily_cap_usd,
+    )
