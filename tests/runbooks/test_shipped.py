@@ -1,0 +1,189 @@
+"""The shipped runbooks, run as their user runs them: a real process in a copy of the project, on generated quotes."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+ANSWERS = "profiles/answers/rehearse.yaml"
+SECONDS = 100
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Path:
+    """Return a copy of the project's runbooks, steps and profiles, committed to a repository of its own."""
+    for name in ("runbooks", "steps", "profiles"):
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "pyproject.toml", tmp_path)
+    (tmp_path / ".gitignore").write_text("runs/\n__pycache__/\n")
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"]
+    for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
+        subprocess.run([*git, *words], cwd=tmp_path, check=True)
+    return tmp_path
+
+
+def aurora(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run one command in `desk`, with no terminal, as cron would."""
+    program = [sys.executable, "-c", "from aurora.commands.main import entry; entry()"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "true"}
+    return subprocess.run([*program, *words], cwd=desk, env=environment, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=SECONDS, check=False)  # fmt: skip
+
+
+def rehearse(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Run go-live as `make rehearse` does, in few steps."""
+    return aurora(desk, "runbook", "go-live", "--profile", "sim", "--steps", "30", "--answers", ANSWERS, *words)
+
+
+def journal(desk: Path) -> list[dict[str, Any]]:
+    """Return the events of the newest run."""
+    folder = max(path for path in (desk / "runs").iterdir() if not path.name.startswith("."))
+    return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
+
+
+def ends(desk: Path) -> dict[str, dict[str, Any]]:
+    """Return the end of each step of the newest run."""
+    return {event["data"]["step"]: event["data"] for event in journal(desk) if event["type"] == "step.finished"}
+
+
+def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
+    """`make rehearse` ends green or amber, every step over, and leaves both reports."""
+    done = rehearse(desk)
+    assert done.returncode == 0, done.stdout + done.stderr
+    finished = ends(desk)
+    planned = {entry["id"] for entry in journal(desk)[0]["data"]["plan"]}
+    assert set(finished) == planned
+    assert {end["status"] for end in finished.values()} == {"passed"}
+    assert finished["live"]["outputs"]["orders_sent"] >= 0
+    assert finished["live"]["outputs"]["flat"] is True
+    folder = next(path for path in (desk / "runs").iterdir() if not path.name.startswith("."))
+    assert "SIMULATED" in (folder / "report.md").read_text()
+    assert "scripted" in (folder / "report.html").read_text()
+
+
+def test_only_a_remark_on_alerts_keeps_a_clean_rehearsal_from_green(desk: Path) -> None:
+    """What is not built is said: the kill switch told nobody; nothing else is red in a clean rehearsal."""
+    rehearse(desk)
+    reds = [
+        (step, gate["check"]) for step, end in ends(desk).items() for gate in end["gates"] if gate["verdict"] != "pass"
+    ]
+    assert reds == [("kill_switch", "notified")]
+
+
+def test_requires_is_recorded_as_not_checked_on_the_simulated_venue(desk: Path) -> None:
+    """Engine rule 25: under a simulated venue evidence that nobody looked for is recorded as not checked."""
+    rehearse(desk)
+    assert {each["verdict"] for each in journal(desk)[0]["data"]["requires"]} == {"not checked"}
+
+
+def test_live_money_is_refused_without_evidence(desk: Path) -> None:
+    """go-live's own default profile does not start: no sealed evidence can exist yet; exit 2, no run."""
+    done = aurora(desk, "runbook", "go-live")
+    assert done.returncode == 2
+    assert "requires evidence" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (desk / "runs").exists() or not list((desk / "runs").glob("2*"))
+
+
+def test_answers_are_refused_where_money_is(desk: Path) -> None:
+    """Engine rule 26: a script never answers on a venue that is not simulated."""
+    done = aurora(desk, "runbook", "eod", "--profile", "live_canary", "--answers", ANSWERS)
+    assert done.returncode == 2
+    assert "--answers works with a simulated venue only" in done.stderr
+
+
+def test_nobody_at_the_terminal_declines_the_first_question(desk: Path) -> None:
+    """Without answers and without a terminal the first confirm is a no: exit 5, and no session ran."""
+    done = aurora(desk, "runbook", "go-live", "--profile", "sim")
+    assert done.returncode == 5
+    finished = ends(desk)
+    assert finished["t1"]["status"] == "declined"
+    assert finished["live"]["status"] == "omitted"
+
+
+@pytest.mark.parametrize("step", ["t1", "venue_setup", "t0"])
+def test_one_line_left_unticked_keeps_the_session_from_starting(desk: Path, step: str) -> None:
+    """A checklist with one line unticked is declined, and nothing after it runs but finally."""
+    answers = yaml.safe_load((desk / ANSWERS).read_text().replace(": yes", ": 'yes'"))
+    runbook = yaml.safe_load((desk / "runbooks/go-live.yaml").read_text())
+    lines = next(each for each in runbook["steps"] if each["id"] == step)["checklist"]
+    answers[step] = {line: "yes" for line in lines[:-1]}
+    (desk / ANSWERS).write_text(json.dumps(answers))
+    done = rehearse(desk)
+    assert done.returncode == 5
+    assert ends(desk)["live"]["status"] == "omitted"
+
+
+def test_a_kill_flag_at_the_root_is_a_red_preflight(desk: Path) -> None:
+    """A flag left from before is a preflight failure, exit 2, and Aurora leaves it where it is."""
+    (desk / "kill.flag").touch()
+    done = aurora(desk, "runbook", "preflight")
+    assert done.returncode == 2
+    assert ends(desk)["kill_flag"]["status"] == "red"
+    assert (desk / "kill.flag").exists()
+    assert rehearse(desk).returncode == 2
+    assert ends(desk)["live"]["status"] == "omitted"
+
+
+def test_stale_quotes_make_the_session_red_and_the_day_is_closed_all_the_same(desk: Path) -> None:
+    """Anomalies are red, exit 3, and `finally` closes the day; the report names what the gate saw."""
+    done = rehearse(desk, "--quotes", "dummy:seed=3,gaps_per_hour=700", "--steps", "200")
+    finished = ends(desk)
+    assert finished["preflight"]["status"] == "passed", done.stdout
+    assert done.returncode == 3, done.stdout
+    assert finished["live"]["status"] == "red"
+    assert finished["live"]["outputs"]["locked_out"] is True
+    assert finished["eod/positions"]["status"] == "passed"
+    assert "anomalies = [" in done.stdout
+
+
+def test_a_dry_run_sends_nothing_and_asks_nobody(desk: Path) -> None:
+    """`--dry-run` runs the safe checks, simulates the session from its sample, asks nobody, and is amber."""
+    done = aurora(desk, "runbook", "go-live", "--profile", "sim", "--dry-run")
+    assert done.returncode == 0, done.stdout + done.stderr
+    finished = ends(desk)
+    assert finished["live"]["simulated"] is True
+    assert finished["t0"]["status"] == "skipped"
+    assert not any(event["type"] == "prompt.opened" for event in journal(desk))
+    assert journal(desk)[-1]["data"]["outcome"] == "amber"
+
+
+def test_warmup_sends_no_order(desk: Path) -> None:
+    """Shadow computes everything and sends nothing."""
+    done = aurora(desk, "runbook", "warmup", "--steps", "40")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert ends(desk)["shadow"]["outputs"]["orders_sent"] == 0
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml")))
+def test_each_shipped_runbook_names_its_schema(name: str) -> None:
+    """An editor finds the schema in the first line of each shipped runbook, and the file it names exists."""
+    first = (ROOT / "runbooks" / f"{name}.yaml").read_text().splitlines()[0]
+    target = first.removeprefix("# yaml-language-server: $schema=")
+    assert (ROOT / "runbooks" / target).is_file()
+
+
+def test_what_is_not_built_says_so() -> None:
+    """Each line of the document that no step does yet is a checklist line that says it is not built."""
+    text = (ROOT / "runbooks/go-live.yaml").read_text() + (ROOT / "runbooks/eod.yaml").read_text()
+    for words in (
+        "Branch protection",
+        "Smoke",
+        "PSI",
+        "entitlements",
+        "outside clock",
+        "--dry-run",
+        "reconcile",
+        "slippage",
+    ):
+        line = next(line for line in text.splitlines() if words in line)
+        assert "not built yet" in line
