@@ -116,7 +116,7 @@ def test_one_line_left_unticked_keeps_the_session_from_starting(desk: Path, step
     answers = yaml.safe_load((desk / ANSWERS).read_text().replace(": yes", ": 'yes'"))
     runbook = yaml.safe_load((desk / "runbooks/go-live.yaml").read_text())
     lines = next(each for each in runbook["steps"] if each["id"] == step)["checklist"]
-    answers[step] = {line: "yes" for line in lines[:-1]}
+    answers[step] = dict.fromkeys(lines[:-1], "yes")
     (desk / ANSWERS).write_text(json.dumps(answers))
     done = rehearse(desk)
     assert done.returncode == 5
