@@ -1,0 +1,306 @@
+"""From the records of a journal to the tree of steps that a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from aurora.evidence.fold import Asked, History, Record, Try, listed, mapping, seconds_between
+from aurora.evidence.harmless import block, bytes_text, line, number, seconds_text, value_text
+from aurora.evidence.model import (
+    LOOKS,
+    VERDICTS,
+    Artifact,
+    Attempt,
+    Failure,
+    Gate,
+    Look,
+    Named,
+    Prompt,
+    Step,
+    Tick,
+    Verification,
+)
+
+MAX_DEPTH = 20
+MAX_ENTRIES = 200
+_ANSWERS = {"done": "it was done", "not_done": "it was not done", "unknown": "nobody can tell"}
+
+
+def clock_text(ts: str, day: str = "") -> str:
+    """Return a journal time for people; without its date when that is `day`."""
+    if len(ts) >= 20 and ts[4] == "-" and ts[10] == "T" and ts.endswith("Z"):
+        shown = ts[11:19] if day and ts.startswith(day) else f"{ts[:10]} {ts[11:19]} UTC"
+        return line(shown, 40)
+    return line(ts, 40)
+
+
+def named(value: object, limit: int = 2_000) -> tuple[Named, ...]:
+    """Return a JSON object as names with values; of a very long one, the first entries and how many there are."""
+    if value is None:
+        return ()
+    if not isinstance(value, Mapping) or set(value) == {"$float"}:
+        return (Named("value", value_text(value, limit)),)
+    shown = [Named(line(name, 80), value_text(item, limit)) for name, item in list(value.items())[:MAX_ENTRIES]]
+    if len(value) > MAX_ENTRIES:
+        shown.append(Named("…", f"{len(value):,} entries, the first {MAX_ENTRIES} shown"))
+    return tuple(shown)
+
+
+def text_of(value: object, limit: int = 240) -> str:
+    """Return a value that should be text as one line; nothing for null."""
+    return "" if value is None else line(value, limit)
+
+
+def gate_of(data: Mapping[str, Any]) -> Gate:
+    """Return a gate from its journal form, decided or (in a plan entry) not yet."""
+    advisory = data.get("severity") == "advisory"
+    verdict = data.get("verdict")
+    look = None if verdict is None else VERDICTS.get(verdict if isinstance(verdict, str) else "", VERDICTS["unknown"])
+    if look is VERDICTS["red"] and advisory:
+        look = VERDICTS["advisory"]
+    return Gate(
+        text_of(data.get("check"), 600),
+        advisory,
+        look,
+        named(data.get("values"), 600),
+        text_of(data.get("message"), 600),
+        text_of(data.get("error"), 600),
+    )
+
+
+def failure_of(data: object) -> Failure | None:
+    """Return an error; None when there is none."""
+    if data is None:
+        return None
+    if not isinstance(data, Mapping):
+        return Failure("error", line(data, 600), "")
+    return Failure(
+        text_of(data.get("type"), 80) or "error",
+        text_of(data.get("message"), 1_000),
+        block(data.get("trace") or "", end=True),
+    )
+
+
+class Tree:
+    """parents → order → a Step for each record, children first, with the look that its record and theirs give it."""
+
+    def __init__(self, history: History) -> None:
+        self.history = history
+        self.over = history.finished is not None
+        self.day = history.first[:10] if len(history.first) > 10 else ""
+        self.children: dict[str, list[str]] = {}
+        self.parents = {step_id: self._parent(record) for step_id, record in history.records.items()}
+        for step_id in history.records:
+            parent = self._sound_parent(step_id)
+            if not self._is_template(parent, step_id):
+                self.children.setdefault(parent or "", []).append(step_id)
+        self.anchors: dict[str, str] = {}
+        self._number("")
+
+    def steps(self) -> tuple[Step, ...]:
+        """Return the top of the tree."""
+        return tuple(self._step(step_id, standby=False) for step_id in self.children.get("", ()))
+
+    # the tree's shape
+
+    def _parent(self, record: Record) -> str | None:
+        records = self.history.records
+        step_id = record.id
+        above = step_id.rpartition("/")[0]
+        if step_id.endswith("]") and step_id.rpartition("[")[0] in records:
+            return step_id.rpartition("[")[0]
+        told = record.entry.get("parent")
+        if record.entry.get("section") == "on_failure" and above in records:
+            return above
+        if isinstance(told, str) and told in records and told != step_id and "[" not in step_id:
+            return told
+        while above:
+            if above in records:
+                return above
+            above = above.rpartition("/")[0]
+        return None
+
+    def _sound_parent(self, step_id: str) -> str | None:
+        """Return the parent, unless the way up is a circle or too long to draw."""
+        seen = {step_id}
+        above = self.parents[step_id]
+        while above is not None:
+            if above in seen or len(seen) > MAX_DEPTH:
+                return None
+            seen.add(above)
+            above = self.parents[above]
+        return self.parents[step_id]
+
+    def _is_template(self, parent: str | None, step_id: str) -> bool:
+        """Return whether the step stands in the plan for the items of an expanded `foreach`."""
+        while parent is not None and not self.history.records[step_id].is_touched:
+            if self.history.records[parent].items and not step_id.startswith(f"{parent}["):
+                return True
+            parent = self.parents[parent] if self._sound_parent(parent) is not None else None
+        return False
+
+    def _number(self, parent: str) -> None:
+        for step_id in self.children.get(parent, ()):
+            self.anchors[step_id] = f"s{len(self.anchors) + 1}"
+            if step_id != "":
+                self._number(step_id)
+
+    # one step
+
+    def _step(self, step_id: str, *, standby: bool) -> Step:
+        record = self.history.records[step_id]
+        entry, finished = record.entry, mapping(record.finished)
+        section = entry.get("section") if entry.get("section") in ("finally", "on_failure") else "steps"
+        parent = self.history.records.get(self.parents[step_id] or "")
+        if record.item is not None or step_id.endswith("]"):
+            section = "steps"
+        standby = standby or (section == "on_failure" and self._is_spared(parent))
+        children = tuple(
+            self._step(child, standby=standby and not record.is_touched)
+            for child in (self.children.get(step_id, ()) if step_id else ())
+        )
+        gates = tuple(
+            gate_of(mapping(gate)) for gate in listed(finished.get("gates") or entry.get("gates"))[:MAX_ENTRIES]
+        )
+        look = self._look(record, children, gates, standby=standby)
+        started = next((each.started for each in record.tries if each.started), "")
+        begun = started or next((asked.opened for asked in record.asked if asked.opened), "")
+        name = step_id.rpartition("/")[2]
+        return Step(
+            anchor=self.anchors[step_id],
+            id=line(step_id, 120),
+            name=line(name, 80),
+            title=self._title(record, name),
+            does=_does(entry),
+            kind=text_of(entry.get("kind"), 20),
+            section=str(section),
+            look=look,
+            needs=tuple(
+                self.anchors[need]
+                for need in listed(entry.get("needs"))
+                if isinstance(need, str) and need in self.anchors
+            ),
+            elapsed=_elapsed(record, begun),
+            started=clock_text(begun, self.day),
+            finished=clock_text(record.finished_at, self.day) if record.finished else "",
+            reason=text_of(finished.get("reason"), 600),
+            condition=text_of(entry.get("if"), 300) if finished.get("status") == "skipped" else "",
+            item=None if record.item is None else value_text(record.item[0], 300),
+            effects=tuple(line(effect, 40) for effect in listed(entry.get("effects"))[:20]),
+            simulated=finished.get("simulated") is True,
+            gates=gates,
+            prompts=tuple(self._prompt(asked) for asked in record.asked),
+            checklist=tuple(line(each, 300) for each in listed(entry.get("checklist"))[:MAX_ENTRIES]),
+            outputs=() if record.items is not None else named(finished.get("outputs")),
+            attempts=tuple(self._attempt(each) for each in record.tries) if entry.get("kind") != "gate" else (),
+            failure=failure_of(finished.get("error")),
+            log=_log(finished.get("log")),
+            artifacts=tuple(_artifact(mapping(each)) for each in listed(finished.get("artifacts"))[:MAX_ENTRIES]),
+            children=children,
+            each=record.items is not None or (entry.get("foreach") is True and not step_id.endswith("]")),
+        )
+
+    def _title(self, record: Record, name: str) -> str:
+        title = text_of(record.entry.get("title"), 160)
+        if record.item is not None:
+            return f"{title or line(name, 80)}: {value_text(record.item[0], 80)}"
+        return title or line(name, 80) or "(no name)"
+
+    def _is_spared(self, guarded: Record | None) -> bool:
+        """Return whether a failure path was not needed, since the step that it guards did not fail."""
+        status = mapping(guarded.finished).get("status") if guarded is not None else None
+        return self.over or status in ("passed", "skipped", "omitted", "waived")
+
+    def _look(self, record: Record, children: Sequence[Step], gates: Sequence[Gate], *, standby: bool) -> Look:
+        if record.finished is not None:
+            status = record.finished.get("status")
+            key = status if isinstance(status, str) else ""
+            key = {"green": "passed"}.get(key, key)
+            remarks = any(gate.look not in (None, VERDICTS["pass"]) for gate in gates)
+            remarks = remarks or any(child.look.tone == "warn" for child in children)
+            if key == "passed" and remarks:
+                key = "amber"
+            return LOOKS.get(key) or Look("query", "warn", line(status, 40) or "no status")
+        if record.asked and not mapping(record.asked[-1].answer).get("accepted"):  # nobody could settle it: it waits
+            return LOOKS["waiting"]
+        stopped = self.over or self.history.interrupted is not None
+        if record.is_open or any(child.look.tone != "off" for child in children):
+            last = record.tries[-1] if record.tries else None
+            if last is not None and last.status is not None:
+                return LOOKS["retrying"]
+            return LOOKS["unsettled" if stopped else "running"]
+        return LOOKS["standby" if standby else "pending"]
+
+    def _prompt(self, asked: Asked) -> Prompt:
+        answer = mapping(asked.answer)
+        given = [
+            (text_of(each.get("line"), 300), each.get("answer")) for each in map(mapping, listed(answer.get("answers")))
+        ]
+        ticks = [Tick(text, word if word in ("yes", "no") else line(word, 20)) for text, word in given[:MAX_ENTRIES]]
+        said = {tick.line for tick in ticks}
+        lines = [line(each, 300) for each in listed(asked.data.get("checklist"))[:MAX_ENTRIES]]
+        ticks.extend(Tick(each, "") for each in lines if each not in said)
+        return Prompt(
+            text=text_of(asked.data.get("prompt"), 600),
+            ticks=tuple(ticks),
+            opened=clock_text(asked.opened, self.day),
+            timeout=seconds_text(asked.data.get("timeout_s")),
+            accepted=None if asked.answer is None else answer.get("accepted") is True,
+            by=text_of(answer.get("by"), 120),
+            source=text_of(answer.get("source"), 40),
+            reason=text_of(answer.get("reason"), 240),
+            answered=clock_text(asked.answered, self.day),
+        )
+
+    def _attempt(self, each: Try) -> Attempt:
+        unended = LOOKS["unsettled" if self.over or self.history.interrupted is not None else "running"]
+        look = (
+            unended if each.status is None else LOOKS.get(each.status) or Look("query", "warn", line(each.status, 40))
+        )
+        return Attempt(
+            number=text_of(each.data.get("attempt"), 20),
+            started=clock_text(each.started, self.day),
+            token=text_of(each.data.get("token"), 200),
+            arguments=named(each.data.get("with")),
+            look=look,
+            failure=failure_of(each.error),
+            delay=seconds_text(each.delay),
+            verified=tuple(
+                Verification(
+                    _ANSWERS.get(str(data.get("answer")), text_of(data.get("answer"), 40)),
+                    text_of(data.get("by"), 80),
+                    text_of(data.get("reason"), 300),
+                    clock_text(ts, self.day),
+                )
+                for ts, data in each.verified
+            ),
+        )
+
+
+def _does(entry: Mapping[str, Any]) -> str:
+    if entry.get("uses") is not None:
+        return text_of(entry.get("uses"), 120)
+    if entry.get("runbook") is not None:
+        return f"runbook {text_of(entry.get('runbook'), 120)}"
+    return text_of(entry.get("kind"), 20)
+
+
+def _elapsed(record: Record, begun: str) -> str:
+    """Return what the engine measured; for steps that it does not time, from the first to the last event."""
+    if record.finished is None:
+        return ""
+    measured = number(record.finished.get("elapsed_s"))
+    if measured is not None and measured != 0:
+        return seconds_text(record.finished.get("elapsed_s"))
+    return seconds_text(seconds_between(begun, record.finished_at)) if begun else ""
+
+
+def _log(lines: object) -> str:
+    """Return the last lines of a step's log."""
+    shown = [line(each, 500) for each in listed(lines)[-MAX_ENTRIES:]]
+    return block("\n".join(shown), end=True)
+
+
+def _artifact(data: Mapping[str, Any]) -> Artifact:
+    return Artifact(text_of(data.get("name"), 200), bytes_text(data.get("bytes")), text_of(data.get("sha256"), 80))
