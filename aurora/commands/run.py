@@ -8,13 +8,14 @@ from aurora.commands.parser import Invocation
 from aurora.commands.terminal import make_desk, say_end
 from aurora.engine.execute import start_run
 from aurora.engine.project import Project
+from aurora.engine.secrets import read_environment
 from aurora.engine.workers import LocalWorkers
 
 
 def execute(project: Project, invocation: Invocation) -> int:
     """Run it; the exit code is the run's."""
     options = invocation.options
-    workers = LocalWorkers(project.root, project.services)
+    workers = LocalWorkers(project.root, project.services, read_environment(project.root))
     try:
         workers.warm()  # it starts while the runbook is linted
         desk = make_desk(as_json=options.json)
