@@ -51,12 +51,14 @@ def value_text(value: object, limit: int = VALUE) -> str:
 
 
 def seconds_text(value: object) -> str:
-    """Return a number of seconds for people: `0.41 s`, `12.3 s`, `3 min 05 s`, `1 h 02 min`; "" when it is none."""
+    """Return a number of seconds for people: `12 ms`, `0.41 s`, `12.3 s`, `3 min 05 s`, `1 h 02 min`; "" when it is none."""
     seconds = number(value)
     if seconds is None:
         return ""
     if not math.isfinite(seconds) or seconds < 0 or seconds > 1e12:
         return line(value, 40)
+    if 0 < seconds < 0.0995:
+        return f"{seconds * 1_000:.0f} ms" if seconds >= 0.0005 else "under 1 ms"
     if seconds < 9.995:
         return f"{seconds:.2f} s"
     if seconds < 59.95:
