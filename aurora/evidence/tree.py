@@ -151,21 +151,12 @@ class Tree:
     def _step(self, step_id: str, *, standby: bool) -> Step:
         record = self.history.records[step_id]
         entry, finished = record.entry, mapping(record.finished)
-        section = entry.get("section") if entry.get("section") in ("finally", "on_failure") else "steps"
-        parent = self.history.records.get(self.parents[step_id] or "")
-        if record.item is not None or step_id.endswith("]"):
-            section = "steps"
-        standby = standby or (section == "on_failure" and self._is_spared(parent))
-        children = tuple(
-            self._step(child, standby=standby and not record.is_touched)
-            for child in (self.children.get(step_id, ()) if step_id else ())
-        )
-        gates = tuple(
-            gate_of(mapping(gate)) for gate in listed(finished.get("gates") or entry.get("gates"))[:MAX_ENTRIES]
-        )
-        look = self._look(record, children, gates, standby=standby)
-        started = next((each.started for each in record.tries if each.started), "")
-        begun = started or next((asked.opened for asked in record.asked if asked.opened), "")
+        section = _section(record)
+        standby = standby or (section == "on_failure" and self._is_spared(step_id))
+        below = self.children.get(step_id, ()) if step_id else ()
+        children = tuple(self._step(child, standby=standby and not record.is_touched) for child in below)
+        gates = _gates(finished.get("gates") or entry.get("gates"))
+        begun = _begun(record)
         name = step_id.rpartition("/")[2]
         return Step(
             anchor=self.anchors[step_id],
@@ -174,13 +165,9 @@ class Tree:
             title=self._title(record, name),
             does=_does(entry),
             kind=text_of(entry.get("kind"), 20),
-            section=str(section),
-            look=look,
-            needs=tuple(
-                self.anchors[need]
-                for need in listed(entry.get("needs"))
-                if isinstance(need, str) and need in self.anchors
-            ),
+            section=section,
+            look=self._look(record, children, gates, standby=standby),
+            needs=self._needs(entry),
             elapsed=_elapsed(record, begun),
             started=clock_text(begun, self.day),
             finished=clock_text(record.finished_at, self.day) if record.finished else "",
@@ -207,8 +194,13 @@ class Tree:
             return f"{title or line(name, 80)}: {value_text(record.item[0], 80)}"
         return title or line(name, 80) or "(no name)"
 
-    def _is_spared(self, guarded: Record | None) -> bool:
+    def _needs(self, entry: Mapping[str, Any]) -> tuple[str, ...]:
+        needs = (need for need in listed(entry.get("needs")) if isinstance(need, str))
+        return tuple(self.anchors[need] for need in needs if need in self.anchors)
+
+    def _is_spared(self, step_id: str) -> bool:
         """Return whether a failure path was not needed, since the step that it guards did not fail."""
+        guarded = self.history.records.get(self.parents[step_id] or "")
         status = mapping(guarded.finished).get("status") if guarded is not None else None
         return self.over or status in ("passed", "skipped", "omitted", "waived")
 
@@ -276,6 +268,22 @@ class Tree:
                 for ts, data in each.verified
             ),
         )
+
+
+def _section(record: Record) -> str:
+    """Return where a step stands in its runbook; an item of a `foreach` stands among the items."""
+    told = record.entry.get("section")
+    is_item = record.item is not None or record.id.endswith("]")
+    return str(told) if told in ("finally", "on_failure") and not is_item else "steps"
+
+
+def _gates(data: object) -> tuple[Gate, ...]:
+    return tuple(gate_of(mapping(gate)) for gate in listed(data)[:MAX_ENTRIES])
+
+
+def _begun(record: Record) -> str:
+    """Return when a step was first started, or its question first asked."""
+    return next((each for each in (*(t.started for t in record.tries), *(a.opened for a in record.asked)) if each), "")
 
 
 def _does(entry: Mapping[str, Any]) -> str:

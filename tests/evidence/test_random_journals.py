@@ -108,7 +108,7 @@ DATA = st.fixed_dictionaries(
 EVENTS = st.lists(st.tuples(st.sampled_from(sorted(_HANDLERS)) | st.text(max_size=5), DATA), max_size=14)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.large_base_example])
 @given(EVENTS)
 def test_any_events_make_a_report(events: list[tuple[str, dict[str, Any]]]) -> None:
     """No sequence of known events with any data in them makes the report raise, or its page fall apart."""
