@@ -51,7 +51,7 @@ def value_text(value: object, limit: int = VALUE) -> str:
 
 
 def seconds_text(value: object) -> str:
-    """Return a number of seconds for people: `12 ms`, `0.41 s`, `12.3 s`, `3 min 05 s`, `1 h 02 min`; "" when it is none."""
+    """Return a number of seconds for people: `12 ms`, `0.41 s`, `3 min 05 s`, `1 h 02 min`; "" when it is none."""
     seconds = number(value)
     if seconds is None:
         return ""

@@ -213,7 +213,7 @@ class Tree:
             remarks = remarks or any(child.look.tone == "warn" for child in children)
             if key == "passed" and remarks:
                 key = "amber"
-            return LOOKS.get(key) or Look("query", "warn", line(status, 40) or "no status")
+            return LOOKS.get(key) or Look("query", "bad", line(status, 40) or "no status")
         if record.asked and not mapping(record.asked[-1].answer).get("accepted"):  # nobody could settle it: it waits
             return LOOKS["waiting"]
         stopped = self.over or self.history.interrupted is not None
@@ -247,9 +247,7 @@ class Tree:
 
     def _attempt(self, each: Try) -> Attempt:
         unended = LOOKS["unsettled" if self.over or self.history.interrupted is not None else "running"]
-        look = (
-            unended if each.status is None else LOOKS.get(each.status) or Look("query", "warn", line(each.status, 40))
-        )
+        look = unended if each.status is None else LOOKS.get(each.status) or Look("query", "bad", line(each.status, 40))
         return Attempt(
             number=text_of(each.data.get("attempt"), 20),
             started=clock_text(each.started, self.day),

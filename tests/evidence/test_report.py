@@ -208,6 +208,14 @@ def test_each_status_has_a_sign_and_a_word(status):
     assert re.search(rf'<span class="status \w+">{word}</span>', html)
 
 
+@pytest.mark.parametrize("status", sorted(STATUSES.keys() - {"passed", "skipped", "omitted"}))
+def test_each_bad_end_deserves_attention(status):
+    """Whatever did not simply pass is said at the top, with a link to its step; a status not known here too."""
+    report, _, html = rendered(one_step(status=status))
+    assert [remark.anchor for remark in report.remarks if remark.title == "The only step"] == ["s1"]
+    assert '<a href="#s1"><bdi>The only step</bdi></a>' in html
+
+
 @pytest.mark.parametrize("outcome", [*OUTCOMES, "novel"])
 def test_each_outcome_is_said_in_words(outcome):
     """Every outcome has its word in both forms, one that is not known here too."""
