@@ -72,9 +72,10 @@ def read_journal(path: Path) -> JournalText:
 def _parse(line: bytes) -> dict[str, Any] | None:
     try:
         event = json.loads(line)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None
-    if not isinstance(event, dict) or not {"seq", "prev", "ts", "type", "data"} <= event.keys():
+    shape = {"seq": int, "prev": str, "ts": str, "type": str, "data": dict}
+    if not isinstance(event, dict) or not all(isinstance(event.get(key), type_) for key, type_ in shape.items()):
         return None
     return event
 
@@ -89,14 +90,16 @@ def _plain(value: object) -> object:
     raise TypeError(f"A journal line can't hold a {type(value).__name__}.")
 
 
-class Journal:
+class Journal(contextlib.AbstractContextManager["Journal"]):
     """Appends events to one file: `create` a new one or `resume` one that a process left behind.
 
     append: mask → chain → write → sync → return the event. When the disk refuses, what was half written is cut off
     again, JournalWriteError is raised, and every later append raises it too: an engine that can't write acts no more.
     """
 
-    def __init__(self, path: Path, descriptor: int, text: JournalText, clock: Clock, mask: Callable[[Any], Any]) -> None:
+    def __init__(
+        self, path: Path, descriptor: int, text: JournalText, clock: Clock, mask: Callable[[Any], Any]
+    ) -> None:
         self.path = path
         self._descriptor = descriptor
         self._seq = len(text.events)
@@ -170,6 +173,9 @@ class Journal:
             rest = rest[os.write(self._descriptor, rest) :]
         if sync:
             _sync(self._descriptor)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the file back."""

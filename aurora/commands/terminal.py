@@ -6,7 +6,7 @@ import os
 import sys
 from pathlib import Path
 
-from aurora.engine.console import JsonLines, listener_for
+from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.execute import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, person_at
@@ -29,4 +29,4 @@ def say_end(project: Project, folder: Path, outcome: str, *, as_json: bool) -> N
     if outcome in ("interrupted", "waiting"):
         lines.append(f"go on    invoke resume {folder.name}")
         lines.append(f"end it   invoke cancel {folder.name} --reason …")
-    sys.stdout.write("\n".join(lines) + "\n")
+    Output(sys.stdout).write("\n".join(lines) + "\n")

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import selectors
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from aurora.clock import Clock
 from aurora.engine.functions import StepFunction
 from aurora.engine.graph import Node
+from aurora.engine.secrets import Masker
 from aurora.engine.workers import (
-    LOG_LINES_KEPT,
     Attempt,
     Death,
     Failure,
@@ -20,6 +21,10 @@ from aurora.engine.workers import (
     Result,
     Workers,
 )
+
+LOG_LINES_KEPT = 40
+LINE_KEPT = 2_000
+TEXT_KEPT = 20_000
 
 
 class Watcher(Protocol):
@@ -32,26 +37,41 @@ class Watcher(Protocol):
         """A step logged a line."""
 
 
+@dataclass(frozen=True)
+class Doubt:
+    """Why nobody knows what a step did, and the status it ends with should it turn out as not done.
+
+    `resumed` means that it was found on resume: a person may be asked, and what was not done is done now.
+    """
+
+    why: str
+    status: str
+    resumed: bool
+
+
 @dataclass
 class Running:
-    """An attempt under way."""
+    """An attempt under way; with `verifying`, the step's `verify` runs instead of the step."""
 
     node: Node
     attempt: Attempt
     function: StepFunction
     started: float
     log: list[str] = field(default_factory=list)
-    verifying: str | None = None
-    """Why the outcome is unknown; set while the step's `verify` runs instead of the step."""
-    settled: bool = False
-    """The unknown outcome was found on resume: a person may be asked."""
+    verifying: Doubt | None = None
 
 
 class Attempts:
-    """The attempts under way by step id, and the descriptors that speak for them."""
+    """The attempts under way by step id, and the descriptors that speak for them.
 
-    def __init__(self, workers: Workers, selector: selectors.BaseSelector, watcher: Watcher, clock: Clock) -> None:
+    What steps say is masked here first and cut second: half a secret would not be recognised any more.
+    """
+
+    def __init__(
+        self, workers: Workers, selector: selectors.BaseSelector, watcher: Watcher, clock: Clock, masker: Masker
+    ) -> None:
         self._workers = workers
+        self._mask = masker.text
         self._selector = selector
         self._watcher = watcher
         self._clock = clock
@@ -66,15 +86,13 @@ class Attempts:
         node: Node,
         function: StepFunction,
         request: Request,
-        verifying: str | None = None,
-        *,
-        settled: bool = False,
+        doubt: Doubt | None = None,
     ) -> None:
         """Send a request to a worker and listen to it."""
         attempt = self._workers.start(
             request, timeout=node.step.timeout, grace=function.info.stop_grace, fresh=function.info.venue
         )
-        running = Running(node, attempt, function, self._clock.monotonic(), [], verifying, settled)
+        running = Running(node, attempt, function, self._clock.monotonic(), [], doubt)
         self.running[node.id] = running
         self._watch(running)
 
@@ -89,21 +107,34 @@ class Attempts:
             return None
         for message in running.attempt.read():
             if isinstance(message, Progress):
-                self._watcher.on_progress(running.node.id, message)
+                label = self._mask(message.label)[:LINE_KEPT]
+                self._watcher.on_progress(running.node.id, Progress(message.done, message.total, label))
             elif isinstance(message, LogLine):
-                running.log.append(message.text)
+                line = self._mask(message.text)[:LINE_KEPT]
+                running.log.append(line)
                 del running.log[:-LOG_LINES_KEPT]
-                self._watcher.on_log(running.node.id, message.text)
+                self._watcher.on_log(running.node.id, line)
             else:
                 self._release(running)
-                return running, message
+                return running, self._cut(message)
         self._watch(running)
         return None
 
-    def stop(self, grace: float | None = None) -> None:
-        """Ask every step to end; `grace` seconds before it is killed, or each step's own."""
+    def _cut(self, message: Result | Failure | Death) -> Result | Failure | Death:
+        if not isinstance(message, Failure):
+            return message
+        return Failure(message.type, self._mask(message.message)[:TEXT_KEPT], self._mask(message.trace)[-TEXT_KEPT:])
+
+    def stop(self, keep: Callable[[Node], bool]) -> None:
+        """Ask the steps to end, but for those to `keep`; each gets its own grace before it is killed."""
         for running in self.running.values():
-            running.attempt.stop(running.function.info.stop_grace if grace is None else grace)
+            if not keep(running.node):
+                running.attempt.stop(running.function.info.stop_grace)
+
+    def kill(self) -> None:
+        """End every step now."""
+        for running in self.running.values():
+            running.attempt.stop(0)
 
     def _release(self, running: Running) -> None:
         del self.running[running.node.id]

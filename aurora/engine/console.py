@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import sys
 import time
 from collections.abc import Mapping
-from typing import Any, TextIO
+from typing import Any, TextIO, cast
 
 from aurora.engine.faults import visible
 from aurora.engine.workers import Progress
@@ -42,21 +44,47 @@ COLOURS = {
 LINE = 400
 
 
-class _Output:
-    """A text stream that may go away (`| head`): then the run goes on, unseen."""
+class Output:
+    """A text stream that may go away (`| head`, a terminal that was closed): then the run goes on, unseen."""
 
-    def __init__(self, stream: TextIO) -> None:
-        self.stream = stream
-        self.gone = False
+    def __init__(self, stream: TextIO | None) -> None:
+        self._stream = stream
+        self.gone = stream is None
+        self.encoding = getattr(stream, "encoding", None) or "utf-8"
 
-    def write(self, text: str) -> None:
-        if self.gone:
-            return
-        try:
-            self.stream.write(text)
-            self.stream.flush()
-        except (BrokenPipeError, ValueError, OSError):
-            self.gone = True
+    def write(self, text: str) -> int:
+        """Write `text` and flush, or nothing."""
+        if not self.gone and self._stream is not None:
+            try:
+                self._stream.write(text)
+                self._stream.flush()
+            except UnicodeEncodeError:
+                plain = text.encode(self.encoding, "replace").decode(self.encoding)
+                self.write(plain)
+            except (ValueError, OSError):
+                self._leave(self._stream)
+        return len(text)
+
+    def _leave(self, stream: TextIO) -> None:
+        """Let what is still buffered go nowhere, or Python would complain of it, and exit with 120, at its end."""
+        self.gone = True
+        with contextlib.suppress(ValueError, OSError):
+            nowhere = os.open(os.devnull, os.O_WRONLY)
+            os.dup2(nowhere, stream.fileno())
+            os.close(nowhere)
+
+    def flush(self) -> None:
+        """Do nothing: every write is flushed."""
+
+    def isatty(self) -> bool:
+        """Return whether this is a terminal."""
+        return not self.gone and self._stream is not None and self._stream.isatty()
+
+    def fileno(self) -> int:
+        """Return the stream's descriptor. Raises OSError when it has none."""
+        if self._stream is None:
+            raise OSError("standard output is closed")
+        return self._stream.fileno()
 
 
 def one_line(text: str, most: int = LINE) -> str:
@@ -71,7 +99,7 @@ class JsonLines:
     live = False
 
     def __init__(self, stream: TextIO | None = None) -> None:
-        self._out = _Output(stream or sys.stdout)
+        self._out = Output(stream or sys.stdout)
 
     def on_event(self, event: Event) -> None:
         """Print the event."""
@@ -94,7 +122,7 @@ class PlainLines:
     live = False
 
     def __init__(self, stream: TextIO | None = None, *, quiet: bool = False) -> None:
-        self._out = _Output(stream or sys.stdout)
+        self._out = Output(stream or sys.stdout)
         self._quiet = quiet
         self._titles: dict[str, str] = {}
         self._started: dict[str, float] = {}
@@ -152,10 +180,8 @@ class PlainLines:
 
     def _on_step_retrying(self, data: Mapping[str, Any]) -> None:
         error = data["error"] or {}
-        self.line(
-            f"↻ {data['step']}  {error.get('type')}: {one_line(str(error.get('message')))}; again in {data['delay_s']:g} s",
-            "yellow",
-        )
+        why = f"{error.get('type')}: {one_line(str(error.get('message')))}"
+        self.line(f"↻ {data['step']}  {why}; again in {data['delay_s']:g} s", "yellow")
 
     def _on_step_verified(self, data: Mapping[str, Any]) -> None:
         self.line(f"? {data['step']}  {data['answer']} says {data['by']}: {one_line(data['reason'] or '')}", "yellow")
@@ -229,7 +255,7 @@ class LiveTerminal(PlainLines):
         from rich.console import Console  # noqa: PLC0415 - 40 ms that plain lines do not pay
         from rich.live import Live  # noqa: PLC0415
 
-        self._console = Console(highlight=False, soft_wrap=False)
+        self._console = Console(highlight=False, soft_wrap=False, file=cast(TextIO, self._out))
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
         self._progress: dict[str, Progress] = {}
         self._paused = False
@@ -244,8 +270,7 @@ class LiveTerminal(PlainLines):
 
     def show(self, text: str) -> None:
         """Print a question; the live part stays away until it is answered."""
-        self._console.file.write(text)
-        self._console.file.flush()
+        self._out.write(text)
 
     def on_event(self, event: Event) -> None:
         """Print what the event means, and forget the progress of a step that has ended."""

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import getpass
 import hashlib
+import json
 import os
 import platform
+import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,23 +21,24 @@ from aurora.clock import Clock, SystemClock
 from aurora.engine.functions import FunctionTable, StepFunction
 from aurora.engine.graph import Library, Node, Plan, build_plan
 from aurora.engine.lint import lint_plan, require_sound
-from aurora.engine.locks import Locks
+from aurora.engine.locks import Locks, wait_for_workers, working_file
 from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
-from aurora.engine.prompts import Person, Scripted, read_answers
+from aurora.engine.prompts import Person, Scripted, os_user, read_answers
 from aurora.engine.records import JOURNAL, find_run, is_unfinished, new_run, read_record
-from aurora.engine.runner import Facts, Listener, Runner, Waiting
+from aurora.engine.runner import Facts, Listener, Runner
 from aurora.engine.scopes import Scopes
 from aurora.engine.secrets import Masker, read_environment, secrets_of
 from aurora.engine.signals import Signals
 from aurora.engine.state import RunState
 from aurora.engine.values import TypeMismatch, decode, encode
-from aurora.engine.workers import LocalWorkers
-from aurora.errors import JournalWriteError, OperatorError, ResumeRefused, UsageError
+from aurora.engine.workers import LocalWorkers, Progress, keep_standard_descriptors
+from aurora.errors import AuroraError, OperatorError, RecordError, ResumeRefused, UsageError
 from aurora.journal import Event, Journal
 from aurora.profile import Profile, Section
 
 SIMULATED = "simulated"
+LOCKS = ".locks"
 
 
 @dataclass
@@ -46,7 +48,7 @@ class Desk:
     listener: Listener
     person: Person
     clock: Clock = field(default_factory=SystemClock)
-    on_end: Callable[[Path], None] = lambda folder: None
+    on_end: Callable[[Path], object] = bool
     """Called with the run's folder after each leg; renders the reports."""
 
 
@@ -61,6 +63,11 @@ class Prepared:
     params: Mapping[str, Any]
     environment: Mapping[str, str]
     masker: Masker
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether nothing real can come of a run."""
+        return self.profile.values.get("venue") == SIMULATED
 
     def load(self, name: str) -> Profile:
         """Return the profile `name` for a sub-runbook; it must speak of the same venue as the run's own."""
@@ -111,36 +118,34 @@ def start_run(
 
     Raises OperatorError (exit 2) when it does not start: then nothing was run and no run exists.
     """
+    keep_standard_descriptors()
     prepared = prepare(project, name, params)
-    simulated = prepared.profile.values.get("venue") == SIMULATED
+    _refuse_secrets(prepared, answers)
     person = desk.person
     if answers is not None:
-        if not simulated:
+        if not prepared.simulated:
             raise UsageError(
                 "--answers works with a simulated venue only.",
                 means="on a real venue a person answers; nothing was run",
                 todo="leave --answers out, or choose a profile with venue: simulated",
             )
         person = Scripted(read_answers(answers), answers.name)
-    requirements = _requirements(prepared, simulated)
-    code = _Code(project.root)
-    folder = new_run(project, prepared.plan.root.name, desk.clock.now())
-    locks = Locks(
-        project.runs / ".locks",
-        _lock_names(prepared, folder.name),
-        folder.name,
-        lambda other: is_unfinished(project, other),
-    )
+    requirements = _requirements(prepared)
     with contextlib.ExitStack() as held:
+        code = held.enter_context(_Code(project.root))
+        signals = held.enter_context(Signals())
+        held.enter_context(signals.caught())
+        folder = new_run(project, prepared.plan.root.name, desk.clock.now())
         try:
-            held.enter_context(locks)
+            locks = held.enter_context(_locks(prepared, folder.name))
+            opened = _opened(prepared, folder, dry_run, answers, requirements, code.read())
+            journal = held.enter_context(Journal.create(folder / JOURNAL, desk.clock, prepared.masker))
+            event = journal.append("run.opened", opened)
         except BaseException:
-            _remove_empty(folder)
+            _remove_unopened(folder)
             raise
-        opened = _opened(prepared, folder, desk, dry_run, answers, requirements, code.read())
-        journal = Journal.create(folder / JOURNAL, desk.clock, prepared.masker)
-        event = journal.append("run.opened", opened)
-        return _leg(prepared, folder, journal, [event], desk, person, locks, workers, dry_run=dry_run)
+        leg = _Leg(prepared, folder, desk, person, signals, journal, locks, workers)
+        return leg.walk([event])
 
 
 def resume_run(
@@ -156,6 +161,7 @@ def resume_run(
 
     Raises ResumeRefused when it is finished, or when its runbooks, profile or step modules have changed.
     """
+    keep_standard_descriptors()
     folder = find_run(project, run)
     record = read_record(folder)
     if record.state.outcome is not None:
@@ -165,8 +171,7 @@ def resume_run(
             todo=f"start a new one: invoke runbook {record.state.opened['runbook']}",
         )
     opened = record.state.opened
-    params = _read_params(project, opened)
-    prepared = prepare(project, opened["runbook"], params)
+    prepared = prepare(project, opened["runbook"], _read_params(project, opened))
     changes = _changes(prepared, opened)
     if changes and not accept_changes:
         raise ResumeRefused(
@@ -174,112 +179,130 @@ def resume_run(
             means="what has passed was checked against the old ones; nothing was run",
             todo=f"put the old ones back (they are in {folder / 'inputs'}), or say so: --accept-changes",
         )
-    unknown = [step for step in settle or {} if step.partition("[")[0] not in prepared.plan.nodes]
-    if unknown:
-        raise UsageError(f"--settle names {unknown[0]!r}, which is no step of {opened['runbook']}.")
-    with Locks(
-        project.runs / ".locks",
-        _lock_names(prepared, record.id),
-        record.id,
-        lambda other: is_unfinished(project, other),
-    ) as locks:
+    _refuse_another_venue(prepared, record.id, opened)
+    _refuse_settled(record.state, settle or {})
+    with contextlib.ExitStack() as held:
+        signals = held.enter_context(Signals())
+        held.enter_context(signals.caught())
+        locks = held.enter_context(_locks(prepared, record.id))
+        wait_for_workers(working_file(project.runs / LOCKS, record.id), record.id)
         journal, events = Journal.resume(folder / JOURNAL, desk.clock, prepared.masker)
-        if events and events[-1].type == "run.finished":
+        held.enter_context(journal)
+        if events[-1].type == "run.finished":
             raise ResumeRefused(f"The run {record.id} has just been finished by another process.")
-        event = journal.append(
-            "run.resumed",
-            {
-                "pid": os.getpid(),
-                "operator": _operator(),
-                "changes": changes,
-                "accepted": accept_changes,
-                "cancel": cancel,
-            },
-        )
+        data = {
+            "pid": os.getpid(),
+            "operator": _operator(),
+            "changes": changes,
+            "accepted": accept_changes,
+            "cancel": cancel,
+        }
+        event = journal.append("run.resumed", data)
         person = desk.person
         if opened["answers"] is not None and opened["simulated"]:
             person = Scripted(read_answers(folder / "inputs" / opened["answers"]["file"]), opened["answers"]["file"])
-        return _leg(
-            prepared,
-            folder,
-            journal,
-            [*events, event],
-            desk,
-            person,
-            locks,
-            None,
-            dry_run=opened["dry_run"],
-            settle=settle or {},
-            cancel=cancel,
+        leg = _Leg(prepared, folder, desk, person, signals, journal, locks, None, settle or {}, cancel)
+        return leg.walk([*events, event])
+
+
+@dataclass
+class _Leg:
+    """One process's part in a run: from its journal as it stands to its end, an interruption, or an open question."""
+
+    prepared: Prepared
+    folder: Path
+    desk: Desk
+    person: Person
+    signals: Signals
+    journal: Journal
+    locks: Locks
+    workers: LocalWorkers | None
+    settle: Mapping[str, str] = field(default_factory=dict)
+    cancel: str = ""
+
+    def walk(self, events: list[Event]) -> tuple[Path, str, int]:
+        project = self.prepared.project
+        listener = _Unbreakable(self.desk.listener)
+        for event in events:
+            listener.on_event(event)
+        workers = self.workers or LocalWorkers(project.root, project.services, self.prepared.environment)
+        try:
+            runner = self._runner(RunState.of(events), workers, listener)
+            if self.cancel:
+                runner.cancel(self.cancel)
+            outcome, code = runner.run()
+            for step in runner.unanswered:
+                listener.on_log(step, _how_to_settle(self.folder.name, step))
+            if outcome not in ("interrupted", "waiting"):
+                self.locks.finish()
+        finally:
+            workers.close()
+            self._report(listener)
+        return self.folder, outcome, code
+
+    def _runner(self, state: RunState, workers: LocalWorkers, listener: Listener) -> Runner:
+        prepared, opened = self.prepared, state.opened
+        run = self.folder.name
+        facts = Facts(
+            run,
+            self.folder,
+            working_file(prepared.project.runs / LOCKS, run),
+            self.desk.clock,
+            opened["dry_run"],
+            self.settle,
+            os_user(),
+        )
+        scopes = Scopes(prepared.plan, state, prepared.functions, opened["params"], prepared.load)
+        return Runner(
+            prepared.plan,
+            prepared.functions,
+            scopes,
+            state,
+            self.journal,
+            workers,
+            self.person,
+            listener,
+            facts,
+            self.signals,
+            prepared.masker,
         )
 
-
-def _leg(
-    prepared: Prepared,
-    folder: Path,
-    journal: Journal,
-    events: list[Event],
-    desk: Desk,
-    person: Person,
-    locks: Locks,
-    workers: LocalWorkers | None,
-    *,
-    dry_run: bool,
-    settle: Mapping[str, str] | None = None,
-    cancel: str = "",
-) -> tuple[Path, str, int]:
-    """One process's part in a run: from its journal as it stands to its end, an interruption, or a question left open."""
-    state = RunState()
-    for event in events:
-        state.apply(event)
-        desk.listener.on_event(event)
-    own_workers = workers or LocalWorkers(prepared.project.root, prepared.project.services, prepared.environment)
-    signals = Signals()
-    try:
-        with signals.caught():
-            scopes = Scopes(prepared.plan, state, prepared.functions, state.opened["params"], prepared.load)
-            facts = Facts(folder.name, folder, desk.clock, dry_run, settle or {}, getpass.getuser())
-            runner = Runner(
-                prepared.plan,
-                prepared.functions,
-                scopes,
-                state,
-                journal,
-                own_workers,
-                person,
-                _Masked(desk.listener, prepared.masker),
-                facts,
-                signals,
-                prepared.masker.holds,
-            )
-            if cancel:
-                runner.cancel(cancel)
-            try:
-                outcome, code = runner.run()
-            except Waiting as waiting:
-                outcome, code = "waiting", 4
-                desk.listener.on_log(str(waiting), _how_to_settle(folder.name, str(waiting)))
-            if code != 7 and outcome != "waiting":
-                locks.finish()
-    except JournalWriteError:
-        own_workers.close()
-        raise
-    finally:
-        own_workers.close()
-        signals.close()
-        journal.close()
-        with _not_fatal(desk.listener):
-            desk.on_end(folder)
-    return folder, outcome, code
+    def _report(self, listener: Listener) -> None:
+        try:
+            self.desk.on_end(self.folder)
+        except Exception as error:  # noqa: BLE001 - a report that can't be made does not change what the run was
+            said = error.what if isinstance(error, AuroraError) else f"{type(error).__name__}: {error}"
+            listener.on_log("report", f"it could not be written: {said}; the journal is whole, so: invoke report")
 
 
-@contextlib.contextmanager
-def _not_fatal(listener: Listener) -> Iterator[None]:
-    """A report that can't be written does not change what the run was; it is said, and can be rendered again."""
-    try:
-        yield
-    except OSError as error:
-        listener.on_log("report", f"the report could not be written: {error}; the journal is whole: invoke report")
+class _Unbreakable:
+    """Hands on to a listener what happens; one that fails (a terminal that is gone) is told nothing more."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._broken = False
+        self.live = listener.live
+
+    def on_event(self, event: Event) -> None:
+        self._tell(lambda listener: listener.on_event(event))
+
+    def on_progress(self, step: str, progress: Progress) -> None:
+        self._tell(lambda listener: listener.on_progress(step, progress))
+
+    def on_log(self, step: str, line: str) -> None:
+        self._tell(lambda listener: listener.on_log(step, line))
+
+    def tick(self) -> None:
+        self._tell(lambda listener: listener.tick())
+
+    def _tell(self, say: Callable[[Listener], None]) -> None:
+        if self._broken:
+            return
+        try:
+            say(self._listener)
+        except Exception:  # noqa: BLE001 - whoever watches a run must not be what stops it
+            self._broken = True
+            self.live = False
 
 
 def _how_to_settle(run: str, step: str) -> str:
@@ -289,30 +312,61 @@ def _how_to_settle(run: str, step: str) -> str:
     )
 
 
-class _Masked:
-    """Hands on to a listener what steps say, with secrets masked; events are masked by the journal already."""
+def _refuse_secrets(prepared: Prepared, answers: Path | None) -> None:
+    """Refuse parameters and files that hold a secret: they are copied into the record."""
+    masker = prepared.masker
+    if masker.holds(json.dumps({name: encode(value) for name, value in prepared.params.items()})):
+        raise UsageError(
+            "A parameter holds a secret.",
+            means="parameters are written down and can be seen by other processes; nothing was run",
+            todo="leave it out; a step reads secrets from its environment",
+        )
+    files = {**_inputs(prepared), **({answers.name: answers} if answers is not None else {})}
+    for name, path in files.items():
+        if path.is_file() and masker.holds(path.read_text("utf-8", "replace")):
+            raise OperatorError(
+                f"{name} holds a secret.",
+                means="it is copied into each run's record; nothing was run",
+                todo="take it out (and change it, if the file was shared); secrets live in the environment or in .env",
+            )
 
-    def __init__(self, listener: Listener, masker: Masker) -> None:
-        self._listener, self._masker = listener, masker
-        self.live = listener.live
-        self.on_event = listener.on_event
-        self.tick = listener.tick
 
-    def on_progress(self, step: str, progress: Any) -> None:
-        self._listener.on_progress(
-            step, type(progress)(progress.done, progress.total, self._masker.text(progress.label))
+def _refuse_another_venue(prepared: Prepared, run: str, opened: Mapping[str, Any]) -> None:
+    """Refuse to go on elsewhere: what was rehearsed must not end on a real account, whoever accepts changes."""
+    now = _where(prepared)
+    before = {name: opened[name] for name in now}
+    if now != before:
+        raise ResumeRefused(
+            f"The run {run} was opened as {before['mode']} on {before['venue']}; its profile now says {now['mode']} on "
+            f"{now['venue']}.",
+            means="a run stays where it began; nothing was run",
+            todo="put the profile back, or cancel the run and start another",
         )
 
-    def on_log(self, step: str, line: str) -> None:
-        self._listener.on_log(step, self._masker.text(line))
+
+def _refuse_settled(state: RunState, settle: Mapping[str, str]) -> None:
+    for step_id in settle:
+        step = state.steps.get(step_id)
+        if step is None or not step.unsettled or step.items is not None:
+            unknown = [name for name, each in state.steps.items() if each.unsettled and each.items is None]
+            raise UsageError(
+                f"--settle names {step_id!r}, which is no step whose outcome is unknown.",
+                means="nothing was run",
+                todo=f"steps that had begun when the engine ended: {', '.join(unknown) or 'none'}",
+            )
 
 
-class _Code:
+def _where(prepared: Prepared) -> dict[str, str]:
+    values = prepared.profile.values
+    return {"mode": str(values.get("mode", "none")), "venue": str(values.get("venue", "none"))}
+
+
+class _Code(contextlib.AbstractContextManager["_Code"]):
     """The project's commit, asked of git while other things go on; None where there is no git or no repository."""
 
     def __init__(self, root: Path) -> None:
         self._git: subprocess.Popen[bytes] | None = None
-        try:
+        with contextlib.suppress(OSError):  # no git on this machine: the code's commit is not known
             self._git = subprocess.Popen(
                 ["git", "status", "--porcelain=v2", "--branch"],
                 cwd=root,
@@ -320,8 +374,11 @@ class _Code:
                 stdout=subprocess.PIPE,
                 stderr=subprocess.DEVNULL,
             )
-        except OSError:
-            pass  # no git on this machine: the code's commit is not known
+
+    def __exit__(self, *_: object) -> None:
+        if self._git is not None and self._git.returncode is None:
+            self._git.kill()
+            self._git.communicate()
 
     def read(self) -> dict[str, Any] | None:
         if self._git is None:
@@ -329,8 +386,6 @@ class _Code:
         try:
             text, _ = self._git.communicate(timeout=10)
         except subprocess.TimeoutExpired:
-            self._git.kill()
-            self._git.communicate()
             return None
         lines = text.decode("utf-8", "replace").splitlines()
         commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), None)
@@ -339,15 +394,15 @@ class _Code:
         return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
 
 
-def _requirements(prepared: Prepared, simulated: bool) -> list[dict[str, Any]]:
+def _requirements(prepared: Prepared) -> list[dict[str, Any]]:
     """Return what `requires` asks for. On a real venue it can't be met until sealed evidence exists: refused."""
     asked = prepared.plan.root.requires
-    if asked and not simulated:
+    if asked and not prepared.simulated:
         names = ", ".join(
             f"{each.runbook} {each.outcome}{' within ' + each.within if each.within else ''}" for each in asked
         )
         raise OperatorError(
-            f"{prepared.plan.root.name} requires evidence: {names}. Sealed evidence is not built yet, so there is none.",
+            f"{prepared.plan.root.name} requires evidence: {names}. There is none: sealed evidence is not built yet.",
             means=f"on the venue {prepared.profile.values.get('venue')} nothing starts without it; nothing was run",
             todo="rehearse it: --profile sim",
         )
@@ -373,15 +428,21 @@ def _lock_names(prepared: Prepared, run: str) -> list[str]:
     return names
 
 
-def _remove_empty(folder: Path) -> None:
-    with contextlib.suppress(OSError):
-        (folder / "inputs").rmdir()
-        folder.rmdir()
+def _locks(prepared: Prepared, run: str) -> Locks:
+    project = prepared.project
+    return Locks(project.runs / LOCKS, _lock_names(prepared, run), run, lambda other: is_unfinished(project, other))
+
+
+def _remove_unopened(folder: Path) -> None:
+    """Take away the folder of a run that was never opened; one whose journal has a line stays."""
+    journal = folder / JOURNAL
+    if not journal.exists() or journal.stat().st_size == 0:
+        shutil.rmtree(folder, ignore_errors=True)
 
 
 def _operator() -> dict[str, Any]:
     return {
-        "os_user": getpass.getuser(),
+        "os_user": os_user(),
         "host": socket.gethostname(),
         "terminal": os.isatty(0) if sys.stdin else False,
     }
@@ -390,7 +451,6 @@ def _operator() -> dict[str, Any]:
 def _opened(
     prepared: Prepared,
     folder: Path,
-    desk: Desk,
     dry_run: bool,
     answers: Path | None,
     requirements: list[dict[str, Any]],
@@ -409,9 +469,8 @@ def _opened(
         "title": root.title,
         "params": params,
         "profile": {"name": profile.name, "digest": profile.digest, "files": list(profile.files)},
-        "mode": str(profile.values.get("mode", "none")),
-        "venue": str(profile.values.get("venue", "none")),
-        "simulated": profile.values.get("venue") == SIMULATED,
+        **_where(prepared),
+        "simulated": prepared.simulated,
         "dry_run": dry_run,
         "answers": scripted,
         "red_exit": root.red_exit or 3,
@@ -449,8 +508,15 @@ def _save_inputs(prepared: Prepared, folder: Path, answers: Path | None) -> list
     for name, path in files.items():
         raw = path.read_bytes()
         copy = folder / "inputs" / name
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        copy.write_bytes(raw)
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(raw)
+        except OSError as error:
+            raise RecordError(
+                f"{copy} can't be written: {error.strerror}.",
+                means="Aurora does not act without a record; nothing was run",
+                todo="make room, or make the folder writable",
+            ) from error
         saved.append({"name": name, "sha256": hashlib.sha256(raw).hexdigest()})
     return saved
 

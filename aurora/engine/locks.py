@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
+import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from datetime import UTC, datetime
@@ -13,7 +15,10 @@ from types import TracebackType
 from typing import Any
 
 from aurora.clock import iso
-from aurora.errors import LockHeld, RecordError
+from aurora.errors import LockHeld, RecordError, ResumeRefused
+
+PATIENCE_S = 15.0
+"""How long a resume waits for the steps of a killed engine; their wardens end them within the steps' grace."""
 
 
 class Locks(AbstractContextManager["Locks"]):
@@ -37,11 +42,7 @@ class Locks(AbstractContextManager["Locks"]):
                 self._take(name)
         except OSError as error:
             self._release()
-            raise RecordError(
-                f"The locks in {self._folder} can't be used: {error.strerror}.",
-                means="nothing was run",
-                todo="make the folder runs/ writable",
-            ) from error
+            raise _unusable(self._folder, error) from error
         except BaseException:
             self._release()
             raise
@@ -82,7 +83,8 @@ class Locks(AbstractContextManager["Locks"]):
     def finish(self) -> None:
         """Wipe the run's name from its locks: it is over and blocks nobody."""
         for descriptor in self._held:
-            os.ftruncate(descriptor, 0)
+            with contextlib.suppress(OSError):  # then the run's journal says that it is over
+                os.ftruncate(descriptor, 0)
 
     def _release(self) -> None:
         for descriptor in self._held:
@@ -96,3 +98,46 @@ def _holder(descriptor: int) -> dict[str, Any]:
     except ValueError:
         return {}
     return note if isinstance(note, dict) else {}
+
+
+def working_file(folder: Path, run: str) -> Path:
+    """Return the file that the workers of `run` lock while they live, made if it is not there. Raises RecordError."""
+    path = folder / f"working:{run}.lock"
+    try:
+        path.touch(0o644)
+    except OSError as error:
+        raise _unusable(folder, error) from error
+    return path
+
+
+def wait_for_workers(path: Path, run: str, patience: float = PATIENCE_S) -> None:
+    """Wait until no worker of a killed engine lives any more; only then is what its step did what it will have done.
+
+    Raises ResumeRefused when `patience` seconds were not enough.
+    """
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                return
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    break
+            time.sleep(0.02)
+    finally:
+        os.close(descriptor)
+    raise ResumeRefused(
+        f"A step of the run {run} is still at work, {patience:g} s after its engine was killed.",
+        means="nobody can say yet what it will have done; nothing was run",
+        todo=f"wait until its process ends, or end it (fuser {path} names it), then resume",
+    )
+
+
+def _unusable(folder: Path, error: OSError) -> RecordError:
+    return RecordError(
+        f"The locks in {folder} can't be used: {error.strerror}.",
+        means="nothing was run",
+        todo="make room, or make the folder runs/ writable",
+    )

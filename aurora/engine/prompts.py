@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import getpass
+import contextlib
 import os
+import pwd
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -152,10 +153,8 @@ class Terminal:
         import termios  # noqa: PLC0415 - only a terminal has it
 
         self._buffer = b""
-        try:
+        with contextlib.suppress(termios.error):
             termios.tcflush(self.descriptor, termios.TCIFLUSH)
-        except termios.error:
-            pass
 
     def descriptors(self) -> Sequence[int]:
         """Return the terminal while a question is open."""
@@ -199,7 +198,15 @@ class Terminal:
 
     def _end(self, accepted: bool, reason: str, *, refused: bool = False) -> Answer:
         self._prompt = None
-        return Answer(accepted, getpass.getuser(), "terminal", reason, tuple(self._ticked), refused)
+        return Answer(accepted, os_user(), "terminal", reason, tuple(self._ticked), refused)
+
+
+def os_user() -> str:
+    """Return who this process belongs to, by the system's own account of it: `USER=alice` proves nothing."""
+    try:
+        return pwd.getpwuid(os.getuid()).pw_name
+    except KeyError:
+        return f"uid {os.getuid()}"
 
 
 def person_at(show: Callable[[str], None], environment: Mapping[str, str]) -> Person:

@@ -10,6 +10,7 @@ from typing import Any
 
 from aurora.engine.graph import Node
 from aurora.engine.prompts import Answer, Person, Prompt
+from aurora.engine.timers import Timer, Timers
 
 
 class Questions:
@@ -20,13 +21,14 @@ class Questions:
         person: Person,
         selector: selectors.BaseSelector,
         record: Callable[[str, Mapping[str, Any]], object],
-        after: Callable[[float, Callable[[], None]], None],
+        timers: Timers,
         answered: Callable[[Node, Prompt, Answer], None],
     ) -> None:
         self._person, self._selector = person, selector
-        self._record, self._after, self._tell = record, after, answered
+        self._record, self._timers, self._tell = record, timers, answered
         self._queue: list[tuple[Node, Prompt]] = []
         self._watched: list[int] = []
+        self._timer: Timer | None = None
         self.open: tuple[Node, Prompt] | None = None
 
     def add(self, node: Node, prompt: Prompt) -> None:
@@ -58,7 +60,7 @@ class Questions:
         for descriptor in self._watched:
             self._selector.register(descriptor, selectors.EVENT_READ)
         if prompt.timeout is not None:
-            self._after(prompt.timeout, lambda: self._expire(prompt))
+            self._timer = self._timers.after(prompt.timeout, self._expire)
         return True
 
     def owns(self, descriptor: int) -> bool:
@@ -71,24 +73,29 @@ class Questions:
         if answer is not None:
             self._decide(answer)
 
-    def refuse(self, reason: str) -> None:
-        """Close the open question as a no, on record."""
-        if self.open is not None:
-            self._decide(self._person.close(reason))
+    def withdraw(self, node_id: str, reason: str) -> bool:
+        """Take back what was asked of a step; return whether the question stood open: then it is a no, on record."""
+        self._queue = [(node, prompt) for node, prompt in self._queue if node.id != node_id]
+        if self.open is None or self.open[0].id != node_id:
+            return False
+        self._close(self._person.close(reason))
+        return True
 
-    def drop(self, reason: str) -> None:
-        """Forget all questions without an answer; a resumed run asks them again."""
-        self._queue.clear()
-        if self.open is not None:
-            self._unwatch()
-            self.open = None
-            self._person.close(reason)
+    def drop(self, reason: str, keep: Callable[[Node], bool]) -> None:
+        """Forget the questions, but for those to `keep`; their steps do not end, so a resumed run asks them again."""
+        self._queue = [(node, prompt) for node, prompt in self._queue if keep(node)]
+        if self.open is not None and not keep(self.open[0]):
+            self._close(self._person.close(reason))
 
-    def _expire(self, prompt: Prompt) -> None:
-        if self.open is not None and self.open[1] is prompt:
-            self.refuse("timed out")
+    def _expire(self) -> None:
+        if self.open is not None:
+            self._decide(self._person.close("timed out"))
 
     def _decide(self, answer: Answer) -> None:
+        node, prompt = self._close(answer)
+        self._tell(node, prompt, answer)
+
+    def _close(self, answer: Answer) -> tuple[Node, Prompt]:
         assert self.open is not None
         node, prompt = self.open
         self._unwatch()
@@ -104,9 +111,12 @@ class Questions:
                 "answers": [{"line": line, "answer": "yes" if yes else "no"} for line, yes in answer.answers],
             },
         )
-        self._tell(node, prompt, answer)
+        return node, prompt
 
     def _unwatch(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         for descriptor in self._watched:
             self._selector.unregister(descriptor)
         self._watched = []

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-import heapq
-import itertools
 import json
+import os
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
 from aurora.clock import Clock
 from aurora.engine import scopes as scoped
-from aurora.engine.attempts import Attempts, Running
+from aurora.engine.attempts import Attempts, Doubt, Running
 from aurora.engine.expressions import ExpressionError
 from aurora.engine.functions import StepFunction
 from aurora.engine.graph import Node, Plan
@@ -22,14 +21,20 @@ from aurora.engine.loader import value_problem_of
 from aurora.engine.prompts import Answer, Person, Prompt
 from aurora.engine.questions import Questions
 from aurora.engine.scopes import Scopes
+from aurora.engine.secrets import Masker
 from aurora.engine.state import FAILED, RunState, StepState, outcome_of
+from aurora.engine.timers import Timer, Timers
 from aurora.engine.values import Namespace, TypeMismatch, convert, encode
 from aurora.engine.walk import Walk
 from aurora.engine.workers import Death, Failure, Progress, Request, Result, Workers
+from aurora.errors import InternalError
 from aurora.journal import Event, Journal
 
 MAX_CONCURRENT = 4
 TICK_S = 0.1
+ENGINE_ENDED = "the engine ended before the step did"
+ONE_STOP_S = 0.25
+"""Signals that come this close together are one wish to stop: `timeout` and closing terminals send two at once."""
 
 
 class Listener(Protocol):
@@ -66,6 +71,8 @@ class Facts:
 
     run: str
     folder: Path
+    working: Path
+    """What its workers lock while they live."""
     clock: Clock
     dry_run: bool = False
     settle: Mapping[str, str] = field(default_factory=dict)
@@ -73,8 +80,8 @@ class Facts:
     operator: str = ""
 
 
-class Waiting(Exception):
-    """The run can't go on without a person: a step's outcome is unknown and nobody is here to say."""
+class SecretInArguments(TypeMismatch):
+    """A step would be given a secret, which the journal must not hold."""
 
 
 class Runner:
@@ -97,20 +104,24 @@ class Runner:
         listener: Listener,
         facts: Facts,
         stop: Stop | None = None,
-        holds_secret: Callable[[str], bool] = lambda text: False,
+        masker: Masker | None = None,
     ) -> None:
         self.plan, self.functions, self.scopes, self.state = plan, functions, scopes, state
         self.journal, self.listener = journal, listener
-        self.facts, self.signals, self.holds_secret = facts, stop, holds_secret
+        self.facts, self.signals, self.masker = facts, stop, masker or Masker({})
         self.walk = Walk(plan, state)
         self.selector = selectors.DefaultSelector()
-        self.attempts = Attempts(workers, self.selector, listener, facts.clock)
-        self.questions = Questions(person, self.selector, self._record, self._after, self._answered)
+        self.timers = Timers(facts.clock)
+        self.attempts = Attempts(workers, self.selector, listener, facts.clock, self.masker)
+        self.questions = Questions(person, self.selector, self._record, self.timers, self._answered)
         self.items: dict[str, list[Any]] = {}
-        self.timers: list[tuple[float, int, Callable[[], None]]] = []
-        self.retrying: dict[str, tuple[Node, str, dict[str, Any] | None]] = {}
-        self.ticket = itertools.count()
+        self.advance: list[Node] = []
+        """`foreach` steps of which an item has ended."""
+        self.retrying: dict[str, tuple[Node, Timer]] = {}
+        self.unanswered: list[str] = []
+        """Steps whose outcome is unknown, and nobody is here to say: what does not need them goes on first."""
         self.kill = False
+        self.stopped_at = 0.0
         self.cancelled = ""
         self.start = facts.clock.monotonic()
         if stop is not None:
@@ -124,7 +135,7 @@ class Runner:
     # the loop
 
     def run(self) -> tuple[str, int]:
-        """Walk to the end. Return outcome and exit code: a final one, or `interrupted`, 7."""
+        """Walk to the end. Return outcome and exit code: a final one, or `interrupted`, 7, or `waiting`, 4."""
         try:
             while True:
                 self._settle_ends()
@@ -133,11 +144,13 @@ class Runner:
                 if self.walk.done or self.kill:
                     break
                 if not self.attempts and self.questions.open is None and not self.timers:
-                    if self.walk.stopping and not self.kill and self.walk.next_finally():
+                    if self.walk.stopping and self.walk.next_finally():
                         continue
                     if self.walk.stopping:
                         break
-                    raise AssertionError("the run has nothing to do and is not done")
+                    if self.unanswered:
+                        return "waiting", 4
+                    raise InternalError(f"The run {self.facts.run} has nothing to do and is not done.")
                 self._wait()
             return self._close()
         finally:
@@ -145,20 +158,37 @@ class Runner:
 
     def _close(self) -> tuple[str, int]:
         if self.cancelled and not self.kill:
-            for node in self.plan.nodes.values():
-                state = self.state.step(node.id)
-                if not state.over and (node.section != "on_failure" or state.unsettled):
-                    lost = state.unsettled and node.step.kind == "uses"
-                    self._record_end(node, "unknown" if lost else "cancelled", reason=self.cancelled)
+            self._cancel_rest()
         elif not self.walk.done:
             reason = "killed by a second signal" if self.kill else "stopped by a signal"
             self._record("run.interrupted", {"reason": reason, "unfinished": sorted(self.attempts.running)})
             return "interrupted", 7
-        outcome = outcome_of(self.state.steps.values())
+        outcome = outcome_of(self.state.steps.values(), at_least="cancelled" if self.cancelled else "green")
         code = self._exit_code(outcome)
         elapsed = round(self.facts.clock.monotonic() - self.start, 3)
         self._record("run.finished", {"outcome": outcome, "exit_code": code, "elapsed_s": elapsed})
         return outcome, code
+
+    def _cancel_rest(self) -> None:
+        """Record what a cancelled run never came to, and what it began and nobody knows the end of."""
+        for node in self.plan.nodes.values():
+            state = self.state.step(node.id)
+            if state.over or (not state.unsettled and self._is_idle_path(node)):
+                continue
+            for index in range(len(state.items or ())):
+                item = self.state.step(f"{node.id}[{index}]")
+                if item.unsettled:
+                    self._record_end(self._instance(node, index), "unknown", reason=self.cancelled)
+            lost = state.unsettled and node.step.kind == "uses" and state.items is None
+            self._record_end(node, "unknown" if lost else "cancelled", reason=self.cancelled)
+
+    def _is_idle_path(self, node: Node) -> bool:
+        """Return whether `node` is, or lies in, a failure path that never began."""
+        while node.section != "on_failure":
+            if node.scope.container is None:
+                return False
+            node = self.plan.nodes[node.scope.container]
+        return self.state.step(node.id).status == "pending"
 
     def _exit_code(self, outcome: str) -> int:
         if outcome != "red":
@@ -166,8 +196,12 @@ class Runner:
         codes = []
         for step_id, step in self.state.steps.items():
             if step.status == "red":
-                node = self.plan.nodes[step_id.partition("[")[0]]
-                if node.step.kind == "runbook" and not any(gate["verdict"] == "red" for gate in step.gates):
+                node = self.plan.nodes.get(step_id.partition("[")[0])
+                if node is None:
+                    codes.append(3)  # of a runbook that was changed since, and a person accepted that
+                    continue
+                own = [gate for gate in step.gates if gate["verdict"] == "red" and gate["severity"] == "blocking"]
+                if node.step.kind == "runbook" and not own:
                     continue  # its colour is that of the steps inside, which have their own say
                 codes.append(self._red_exit(node))
         return max(codes, default=3)
@@ -179,8 +213,7 @@ class Runner:
         return scope.runbook.red_exit or 3
 
     def _wait(self) -> None:
-        now = self.facts.clock.monotonic()
-        patience = max(0.0, self.timers[0][0] - now) if self.timers else None
+        patience = self.timers.patience()
         if self.listener.live:
             patience = TICK_S if patience is None else min(patience, TICK_S)
         for key, _ in self.selector.select(patience):
@@ -192,25 +225,32 @@ class Runner:
                     self._over(*ended)
             elif self.questions.owns(key.fd):
                 self.questions.hear()
-        now = self.facts.clock.monotonic()
-        while self.timers and self.timers[0][0] <= now:
-            heapq.heappop(self.timers)[2]()
+        self.timers.act()
         if self.listener.live:
             self.listener.tick()
 
     def _signalled(self) -> None:
         assert self.signals is not None
-        for name in self.signals.read():
-            if self.walk.stopping:
-                self.kill = True
-                self.attempts.stop(0)
-                return
-            self._record("run.stopping", {"reason": name})
+        names = self.signals.read()
+        now = self.facts.clock.monotonic()
+        if not names:
+            return
+        if self.walk.stopping and not self.cancelled:
+            self.kill = self.kill or now - self.stopped_at > ONE_STOP_S
+        elif self.cancelled:
+            self.kill = True
+        else:
+            self.stopped_at = now
+            self._record("run.stopping", {"reason": names[0]})
             self.walk.stop()
-            self.questions.drop("stopped")
-            self.retrying.clear()
-            self.timers.clear()
-            self.attempts.stop()
+            self.questions.drop("stopped", keep=self.walk.is_ending)
+            self.attempts.stop(keep=self.walk.is_ending)
+            for node, timer in list(self.retrying.values()):
+                if not self.walk.is_ending(node):
+                    timer.cancel()
+                    del self.retrying[node.id]
+        if self.kill:
+            self.attempts.kill()
 
     def _record(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> Event:
         event = self.journal.append(type_, data, sync=sync)
@@ -218,29 +258,50 @@ class Runner:
         self.listener.on_event(event)
         return event
 
-    def _after(self, seconds: float, act: Callable[[], None]) -> None:
-        heapq.heappush(self.timers, (self.facts.clock.monotonic() + seconds, next(self.ticket), act))
-
     # starting
 
     def _settle_ends(self) -> None:
-        """Write down what a failure leaves out, and end the containers whose scope has closed."""
-        while self.walk.to_omit or self.walk.to_close:
+        """Write down what a failure leaves out, go on with `foreach` steps, end containers whose scope has closed."""
+        while self.walk.to_omit or self.walk.to_close or self.advance:
             if self.walk.to_omit:
                 node_id, reason = self.walk.to_omit.pop(0)
                 if not self.state.step(node_id).over:
-                    self._end(self.plan.nodes[node_id], "omitted", reason=reason, sync=False)
-                continue
-            container = self.plan.nodes[self.walk.to_close.pop(0)]
-            inner = [self.state.step(node_id) for node_id in self.plan.scopes[container.id].nodes]
-            status = {"green": "passed", "amber": "passed"}.get(outcome_of(inner), outcome_of(inner))
-            self._finish(container, status, None)
-        for node, status, error in [each for each in self.retrying.values() if self.walk.is_failing(each[0].scope)]:
-            del self.retrying[node.id]
-            self._end(node, status, error=error)
-        asked = self.questions.open
-        if asked is not None and self.walk.is_failing(asked[0].scope) and asked[0].section == "steps":
-            self.questions.refuse("the run had failed meanwhile")
+                    self._leave_out(self.plan.nodes[node_id], reason)
+            elif self.advance:
+                self._next_item(self.advance.pop(0))
+            else:
+                self._close_container(self.plan.nodes[self.walk.to_close.pop(0)])
+            for node, _ in list(self.retrying.values()):
+                if not self.walk.goes_on(node) and not self.walk.stopping:
+                    self._give_up(node, "the run had failed meanwhile")
+
+    def _leave_out(self, node: Node, reason: str) -> None:
+        if self.state.step(node.id).failure is not None:
+            self._give_up(node, reason)
+        elif self.questions.withdraw(node.id, "the run had failed meanwhile"):
+            self._end(node, "cancelled", reason=f"nobody had answered when the run failed: {reason}")
+        else:
+            self._end(node, "omitted", reason=reason, sync=False)
+
+    def _give_up(self, node: Node, reason: str) -> None:
+        """End a step that failed and is not tried again, with what it failed of."""
+        waiting = self.retrying.pop(node.id, None)
+        if waiting is not None:
+            waiting[1].cancel()
+        failure = self.state.step(node.id).failure
+        assert failure is not None
+        self._end(node, failure["status"], reason=f"not tried again: {reason}", error=failure["error"])
+
+    def _close_container(self, container: Node) -> None:
+        nodes = [self.plan.nodes[node_id] for node_id in self.plan.scopes[container.id].nodes]
+        outcome = outcome_of(self.state.step(node.id) for node in nodes)
+        left_out = [
+            node.id for node in nodes if node.section == "steps" and self.state.step(node.id).status == "omitted"
+        ]
+        if outcome in ("green", "amber") and left_out:
+            self._finish(container, "cancelled", None, reason=f"cut short: {left_out[0]} was left out")
+        else:
+            self._finish(container, "passed" if outcome in ("green", "amber") else outcome, None)
 
     def _start_ready(self) -> bool:
         """Start the next step that may start, and return whether there was one."""
@@ -254,7 +315,7 @@ class Runner:
         if node.step.kind == "runbook" and state.unsettled:
             return
         if state.unsettled and node.step.foreach is None:
-            self._settle(node, state, "the engine ended before the step did")
+            self._settle(node, state, ENGINE_ENDED)
             return
         try:
             if state.items is None and not self._condition(node):
@@ -267,10 +328,13 @@ class Runner:
                 "gate": self._begin_gate,
             }[node.step.kind](node)
         except (ExpressionError, TypeMismatch) as error:
-            if self.facts.dry_run:
-                self._end(node, "skipped", reason=f"a dry run can't know: {error}", simulated=True)
-            else:
-                self._end(node, "broken", error={"type": type(error).__name__, "message": str(error), "trace": ""})
+            self._could_not_begin(node, error)
+
+    def _could_not_begin(self, node: Node, error: Exception) -> None:
+        if self.facts.dry_run and not isinstance(error, SecretInArguments):
+            self._end(node, "skipped", reason=f"a dry run can't know: {error}", simulated=True)
+        else:
+            self._end(node, "broken", error={"type": type(error).__name__, "message": str(error), "trace": ""})
 
     def _condition(self, node: Node) -> bool:
         if node.step.if_ is None:
@@ -309,14 +373,15 @@ class Runner:
     def _attempt(self, node: Node, function: StepFunction) -> None:
         names = self.scopes.names(node, item=self._item(node))
         arguments = scoped.encoded_arguments(scoped.evaluate(node.step.with_, names), function)
-        if self.holds_secret(json.dumps(arguments)):
-            raise TypeMismatch(
-                f"an argument of {function.uses} holds a secret; a step reads secrets from its environment"
-            )
+        self._refuse_secret(function.uses, arguments)
         attempt = self.state.step(node.id).attempt + 1
         token = f"{self.facts.run}:{node.id}:{attempt}"
         self._record("step.started", {"step": node.id, "attempt": attempt, "token": token, "with": arguments})
         self._send(node, function, "run", token, arguments, attempt)
+
+    def _refuse_secret(self, what: str, arguments: Mapping[str, Any]) -> None:
+        if self.masker.holds(json.dumps(arguments)):
+            raise SecretInArguments(f"an argument of {what} holds a secret; a step reads secrets from its environment")
 
     def _send(
         self,
@@ -326,8 +391,7 @@ class Runner:
         token: str,
         arguments: Mapping[str, Any],
         number: int,
-        verifying: str | None = None,
-        settled: bool = False,
+        doubt: Doubt | None = None,
     ) -> None:
         request = Request(
             op,
@@ -338,10 +402,18 @@ class Runner:
             node.id,
             number,
             self.facts.folder / "artifacts" / node.id.replace("/", ".") / str(number),
+            self.facts.working,
             self.scopes.profile(node.scope),
             self.facts.dry_run,
         )
-        self.attempts.start(node, function, request, verifying, settled=settled)
+        try:
+            self.attempts.start(node, function, request, doubt)
+        except OSError as error:
+            why = f"no worker process could be started: {error.strerror or error}"
+            if doubt is not None:
+                self._verified(node, doubt, "unknown", None, why)
+            else:
+                self._end(node, "broken", error={"type": "WorkerNotStarted", "message": why, "trace": ""})
 
     def _begin_runbook(self, node: Node) -> None:
         scope = self.plan.scopes[node.id]
@@ -354,9 +426,10 @@ class Runner:
             if problem:
                 raise TypeMismatch(f"{name!r} of the runbook {scope.runbook.name} {problem}")
             arguments[name] = encode(convert(plain, param.python_type))
-        self._record(
-            "step.started", {"step": node.id, "attempt": 1, "token": f"{self.facts.run}:{node.id}:1", "with": arguments}
-        )
+        self._refuse_secret(f"the runbook {scope.runbook.name}", arguments)
+        attempt = self.state.step(node.id).attempt + 1
+        token = f"{self.facts.run}:{node.id}:{attempt}"
+        self._record("step.started", {"step": node.id, "attempt": attempt, "token": token, "with": arguments})
         self.walk.open_scope(node.id)
 
     def _begin_gate(self, node: Node) -> None:
@@ -370,27 +443,36 @@ class Runner:
         items = scoped.evaluate(node.step.foreach.items, self.scopes.names(node))
         if not isinstance(items, list):
             raise TypeMismatch(f"foreach needs a list, it was {items!r}")
-        self.items[node.id] = items
         plain = encode([item.plain() if isinstance(item, Namespace) else item for item in items])
         if state.items is None:
             self._record("step.expanded", {"step": node.id, "items": plain})
+        elif state.items != json.loads(json.dumps(plain)):
+            raise TypeMismatch("the items of foreach are not those that the step began with")
+        self.items[node.id] = items
         self._next_item(node)
 
     def _next_item(self, node: Node) -> None:
+        """Go on with the first item that is not over, or end the step: all are, one failed, or the run has."""
         count = len(self.items[node.id])
         results = [self.state.step(f"{node.id}[{index}]") for index in range(count)]
-        stop = node.step.on_failure.action != "continue" and any(each.status in FAILED for each in results)
-        for index, each in enumerate(results):
-            if not each.over and not stop:
-                instance = self._instance(node, index)
-                if each.unsettled:
-                    self._settle(instance, each, "the engine ended before the step did")
-                elif not self.walk.stopping:
-                    self._begin_item(instance)
-                return
         failed = [each.status for each in results if each.status in FAILED]
+        stop = bool(failed) and node.step.on_failure.action != "continue"
+        index = next((index for index, each in enumerate(results) if not each.over), None)
         outputs = {"items": [each.outputs for each in results if each.over]}
-        self._end(node, failed[0] if failed else "passed", outputs=outputs)
+        if index is None or stop:
+            self._end(node, failed[0] if failed else "passed", outputs=outputs)
+        elif results[index].unsettled:
+            self._settle(self._instance(node, index), results[index], ENGINE_ENDED)
+        elif self.walk.goes_on(node):
+            self._begin_item(self._instance(node, index))
+        elif self.walk.stopping:
+            return
+        elif results[index].failure is not None:
+            self._give_up(self._instance(node, index), "the run had failed")
+        else:
+            done = count - sum(not each.over for each in results)
+            status = failed[0] if failed else "cancelled"
+            self._end(node, status, reason=f"cut short after {done} of {count}: the run had failed", outputs=outputs)
 
     def _instance(self, node: Node, index: int) -> Node:
         return replace(node, id=f"{node.id}[{index}]", step=replace(node.step, if_=None))
@@ -406,7 +488,10 @@ class Runner:
             else:
                 self._attempt(instance, function)
         except (ExpressionError, TypeMismatch) as error:
-            self._end(instance, "broken", error={"type": type(error).__name__, "message": str(error), "trace": ""})
+            self._could_not_begin(instance, error)
+
+    def _parent(self, instance: Node) -> Node:
+        return self.plan.nodes[instance.id.rpartition("[")[0]]
 
     def _item(self, node: Node) -> Any:
         parent, _, rest = node.id.rpartition("[")
@@ -415,8 +500,10 @@ class Runner:
     # what attempts say
 
     def _over(self, running: Running, message: Result | Failure | Death) -> None:
+        if self._was_stopped(running, message):
+            return  # it is left as started: a resume repeats it, or finds out what became of it
         if running.verifying is not None:
-            self._verified(running, message)
+            self._verified(running.node, running.verifying, *_verdict(message), running=running)
         elif isinstance(message, Result):
             self._finish(running.node, "passed", message.outputs, running=running)
         elif isinstance(message, Failure):
@@ -424,16 +511,17 @@ class Runner:
         else:
             self._died(running, message)
 
+    def _was_stopped(self, running: Running, message: Result | Failure | Death) -> bool:
+        if not self.kill and (not self.walk.stopping or self.walk.is_ending(running.node)):
+            return False
+        return isinstance(message, Death) and not message.timed_out
+
     def _failed(self, running: Running, failure: Failure) -> None:
-        if failure.type == "StepStopped" and self.walk.stopping:
-            return  # it is left as started: a resume repeats it, or asks what became of it
         error = {"type": failure.type, "message": failure.message, "trace": failure.trace}
         if not self._retry(running.node, failure.type, "broken", error):
             self._end(running.node, "broken", error=error, running=running)
 
     def _died(self, running: Running, death: Death) -> None:
-        if self.walk.stopping and not death.timed_out:
-            return
         node = running.node
         status = "timed_out" if death.timed_out else "broken"
         message = (
@@ -443,7 +531,7 @@ class Runner:
         )
         error = {"type": "timeout" if death.timed_out else "WorkerDied", "message": message, "trace": ""}
         if self.functions[str(node.step.uses)].info.repeat == "never":
-            self._unknown(node, message, running)
+            self._unknown(node, message, running, status)
         elif not self._retry(node, error["type"], status, error):
             self._end(node, status, error=error, running=running)
 
@@ -451,112 +539,106 @@ class Runner:
         """Arrange another attempt, if the step may have one; only a step that is safe to repeat ever does."""
         retry, state = node.step.retry, self.state.step(node.id)
         safe = self.functions[str(node.step.uses)].info.repeat == "safe"
-        if retry is None or not safe or state.attempt >= retry.max_attempts or (retry.on and kind not in retry.on):
+        if retry is None or not safe or state.tries >= retry.max_attempts or (retry.on and kind not in retry.on):
             return False
-        if self.walk.is_failing(node.scope) or self.walk.stopping:
+        if not self.walk.goes_on(node):
             return False
-        delay = retry.wait_before(state.attempt + 1)
+        delay = retry.wait_before(state.tries + 1)
         self._record(
             "step.retrying",
             {"step": node.id, "attempt": state.attempt, "status": status, "error": error, "delay_s": delay},
         )
-        self.retrying[node.id] = (node, status, error)
-        self._after(delay, lambda: self._try_again(node))
+        self.retrying[node.id] = (node, self.timers.after(delay, lambda: self._try_again(node)))
         return True
 
     def _try_again(self, node: Node) -> None:
-        if self.retrying.pop(node.id, None) is None:
-            return
+        del self.retrying[node.id]
         if node.id in self.plan.nodes:
             self.walk.again(node)
         else:
-            self._begin_item(node)
+            self.advance.append(self._parent(node))
 
     # unknown outcomes (engine rule 18)
 
     def _settle(self, node: Node, state: StepState, why: str) -> None:
         """Find out what became of a step that was started and never finished; a safe one simply runs again."""
-        if node.step.kind != "uses":
-            self._end(node, "broken", reason=why)
-            return
         function = self.functions[str(node.step.uses)]
+        said = state.verified or {}
         if node.id in self.facts.settle:
             self._settled_by_person(node, self.facts.settle[node.id])
-        elif function.info.repeat == "safe":
-            if self.walk.is_failing(node.scope) or self.walk.stopping:
-                self._end(node, "cancelled", reason=f"{why}; not repeated, since the run had failed")
-            else:
-                self._attempt(node, function)
+        elif said.get("by") not in (None, "verify") and said.get("answer") in ("done", "not_done"):
+            self._apply_person(node, said["answer"], str(said["by"]))
+        elif function.info.repeat == "never":
+            self._unknown(node, why, None, "broken")
+        elif self.walk.goes_on(node):
+            self._again(node)
         else:
-            self._unknown(node, why, None)
+            self._end(node, "cancelled", reason=f"{why}; not repeated, since the run had failed")
 
-    def _unknown(self, node: Node, why: str, running: Running | None) -> None:
+    def _again(self, node: Node) -> None:
+        try:
+            self._attempt(node, self.functions[str(node.step.uses)])
+        except (ExpressionError, TypeMismatch) as error:
+            self._could_not_begin(node, error)
+
+    def _unknown(self, node: Node, why: str, running: Running | None, status: str) -> None:
         function = self.functions[str(node.step.uses)]
         state = self.state.step(node.id)
         if function.info.verify is not None:
             token = f"{self.facts.run}:{node.id}:{state.attempt}"
-            self._send(node, function, "verify", token, state.arguments, state.attempt, why, settled=running is None)
+            doubt = Doubt(why, status, resumed=running is None)
+            self._send(node, function, "verify", token, state.arguments, state.attempt, doubt)
         elif running is None:
             self._ask_what_happened(node, why)
         else:
             self._end(node, "unknown", reason=f"{why}; nobody knows what it did", running=running)
 
-    def _verified(self, running: Running, message: Result | Failure | Death) -> None:
-        node, why = running.node, str(running.verifying)
-        found = message.outputs if isinstance(message, Result) else None
-        answer = found["answer"] if found else "unknown"
-        reason = found["reason"] if found else "the verify function failed"
-        state = self.state.step(node.id)
-        outputs = found["outputs"] if found else None
-        self._record(
-            "step.verified",
-            {
-                "step": node.id,
-                "attempt": state.attempt,
-                "answer": answer,
-                "outputs": outputs,
-                "reason": reason,
-                "by": "verify",
-            },
-        )
+    def _verified(
+        self, node: Node, doubt: Doubt, answer: str, outputs: Any, reason: str, running: Running | None = None
+    ) -> None:
+        self._record_verdict(node, answer, outputs, reason, "verify")
         if answer == "done":
-            self._finish(node, "passed", outputs, reason=f"{why}; verified as done", running=running)
+            self._finish(node, "passed", outputs, reason=f"{doubt.why}; verified as done", running=running)
         elif answer == "not_done":
-            self._not_done(node, why, running.settled)
-        elif running.settled:
-            self._ask_what_happened(node, f"{why}; {reason}")
+            self._not_done(node, doubt)
+        elif doubt.resumed:
+            self._ask_what_happened(node, f"{doubt.why}; {reason}")
         else:
-            self._end(node, "unknown", reason=f"{why}; verify could not tell: {reason}", running=running)
+            self._end(node, "unknown", reason=f"{doubt.why}; verify could not tell: {reason}", running=running)
 
-    def _not_done(self, node: Node, why: str, resumed: bool) -> None:
+    def _not_done(self, node: Node, doubt: Doubt) -> None:
+        """Do what certainly was not done: on resume, or as a retry."""
         retry, state = node.step.retry, self.state.step(node.id)
-        if (resumed or (retry is not None and state.attempt < retry.max_attempts)) and not self.walk.is_failing(
-            node.scope
-        ):
-            self._attempt(node, self.functions[str(node.step.uses)])
+        may_retry = retry is not None and state.tries < retry.max_attempts
+        if (doubt.resumed or may_retry) and self.walk.goes_on(node):
+            self._again(node)
         else:
-            self._end(node, "timed_out" if "no end after" in why else "broken", reason=f"{why}; verified as not done")
+            self._end(node, doubt.status, reason=f"{doubt.why}; it was not done")
 
     def _ask_what_happened(self, node: Node, why: str) -> None:
         self.questions.add(node, Prompt(node.id, f"What {node.step.title!r} did is unknown: {why}.", settle=True))
 
+    def _record_verdict(self, node: Node, answer: str, outputs: Any, reason: str, by: str) -> None:
+        attempt = self.state.step(node.id).attempt
+        verdict = {
+            "step": node.id,
+            "attempt": attempt,
+            "answer": answer,
+            "outputs": outputs,
+            "reason": reason,
+            "by": by,
+        }
+        self._record("step.verified", verdict)
+
     def _settled_by_person(self, node: Node, answer: str) -> None:
-        state = self.state.step(node.id)
-        self._record(
-            "step.verified",
-            {
-                "step": node.id,
-                "attempt": state.attempt,
-                "answer": answer,
-                "outputs": None,
-                "reason": "a person said so",
-                "by": self.facts.operator,
-            },
-        )
+        self._record_verdict(node, answer, None, "a person said so", self.facts.operator)
+        self._apply_person(node, answer, self.facts.operator)
+
+    def _apply_person(self, node: Node, answer: str, person: str) -> None:
         if answer == "done":
-            self._finish(node, "passed", None, reason=f"settled as done by {self.facts.operator}")
+            self._finish(node, "passed", None, reason=f"settled as done by {person}")
         else:
-            self._not_done(node, "settled as not done", resumed=True)
+            self._not_done(node, Doubt(f"settled as not done by {person}", "broken", resumed=True))
 
     # people
 
@@ -571,7 +653,7 @@ class Runner:
             if answer.accepted or answer.refused:
                 self._settled_by_person(node, "done" if answer.accepted else "not_done")
             else:
-                raise Waiting(node.id)
+                self.unanswered.append(node.id)
         elif answer.accepted:
             self._finish(node, "passed", None, reason=f"confirmed by {answer.by}")
         else:
@@ -596,7 +678,7 @@ class Runner:
         """End a step that did its work: its gates decide whether it passed."""
         error = None
         gates: list[dict[str, Any]] = []
-        if outputs is not None and self.holds_secret(json.dumps(outputs)):
+        if outputs is not None and self.masker.holds(json.dumps(outputs)):
             outputs, status = None, "broken"
             error = {
                 "type": "SecretInOutput",
@@ -637,7 +719,7 @@ class Runner:
         if node.id in self.plan.nodes:
             self.walk.over(node)
         else:
-            self._next_item(self.plan.nodes[node.id.rpartition("[")[0]])
+            self.advance.append(self._parent(node))
 
     def _record_end(
         self,
@@ -679,10 +761,24 @@ def _artifacts(folder: Path, run: Path) -> list[dict[str, Any]]:
     found = []
     for path in sorted(folder.rglob("*")):
         if path.is_file() and not path.is_symlink():
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
-            found.append({"name": str(path.relative_to(run)), "bytes": path.stat().st_size, "sha256": digest})
+            try:
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
+                    size = os.fstat(file.fileno()).st_size
+            except OSError:
+                continue  # what the step left running has taken it away
+            found.append({"name": str(path.relative_to(run)), "bytes": size, "sha256": digest})
     return found
+
+
+def _verdict(message: Result | Failure | Death) -> tuple[str, Any, str]:
+    """Return answer, outputs and reason of a `verify` function; one that fails knows nothing."""
+    if isinstance(message, Result):
+        return message.outputs["answer"], message.outputs["outputs"], message.outputs["reason"]
+    if isinstance(message, Failure):
+        return "unknown", None, f"its verify function failed: {message.type}: {message.message[:500]}"
+    why = "did not end in time" if message.timed_out else f"ended without an answer ({_ending(message.status)})"
+    return "unknown", None, f"its verify function {why}"
 
 
 def _ending(status: int | None) -> str:

@@ -139,10 +139,6 @@ class Scopes:
         found: Namespace = exposed(decode(outputs, function.returns))
         return found
 
-    def forget(self, node_id: str) -> None:
-        """Drop what was remembered of a step that will run again."""
-        self._outputs.pop(node_id, None)
-
 
 def evaluate(value: Any, names: Mapping[str, Any]) -> Any:
     """Return `value` with every template in it evaluated. Raises ExpressionError."""
@@ -191,7 +187,7 @@ def decide(gate: Gate, names: Mapping[str, Any], *, dry_run: bool) -> dict[str, 
 
 
 def encoded_arguments(values: Mapping[str, Any], function: StepFunction) -> dict[str, Any]:
-    """Return evaluated `with` values, made to the function's hints and encoded. Raises TypeMismatch naming the argument."""
+    """Return evaluated `with` values, made to the function's hints and encoded. Raises TypeMismatch with the name."""
     encoded = {}
     for name, value in values.items():
         plain = value.plain() if isinstance(value, Namespace) else value

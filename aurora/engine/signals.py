@@ -12,7 +12,7 @@ from typing import Any
 CAUGHT = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
-class Signals:
+class Signals(contextlib.AbstractContextManager["Signals"]):
     """Collects the signals that came; `read` returns their names."""
 
     def __init__(self) -> None:
@@ -39,6 +39,9 @@ class Signals:
             signal.set_wakeup_fd(wake)
             for number, handler in before.items():
                 signal.signal(number, handler)
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
 
     def close(self) -> None:
         """Give the pipe back."""

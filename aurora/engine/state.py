@@ -26,10 +26,16 @@ _OF_STATUS = {
 
 @dataclass
 class StepState:
-    """One step's state. `outputs` is encoded; `unsettled` means started, and nobody knows how it ended."""
+    """One step's state. `outputs` is encoded; `unsettled` means started, and nobody knows how it ended.
+
+    attempt:  the number of the latest attempt; `spent` of them count for nothing (a `finally` that runs once more).
+    failure:  what the latest attempt failed of (`step.retrying`), while another is due.
+    """
 
     status: str = "pending"
     attempt: int = 0
+    spent: int = 0
+    failure: Mapping[str, Any] | None = None
     outputs: Any = None
     gates: list[Mapping[str, Any]] = field(default_factory=list)
     items: list[Any] | None = None
@@ -48,6 +54,11 @@ class StepState:
         return self.status == "running"
 
     @property
+    def tries(self) -> int:
+        """Return how many attempts count against `retry`."""
+        return self.attempt - self.spent
+
+    @property
     def amber(self) -> bool:
         """Return whether an advisory gate was red, or a gate could not be decided in a dry run."""
         return any(gate["verdict"] != "pass" for gate in self.gates) or (self.simulated and self.status == "skipped")
@@ -63,7 +74,6 @@ class RunState:
     outcome: str | None = None
     exit_code: int | None = None
     interrupted: bool = False
-    finally_ids: frozenset[str] = frozenset()
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> RunState:
@@ -85,14 +95,15 @@ class RunState:
 
     def _on_run_opened(self, data: Mapping[str, Any], event: Event) -> None:
         self.opened, self.opened_at = data, event.ts
-        self.finally_ids = finally_steps(data["plan"])
 
     def _on_run_resumed(self, data: Mapping[str, Any], event: Event) -> None:
-        if self.interrupted:  # what `finally` did after the interruption does not cover what comes now
-            for step_id in list(self.steps):
-                if step_id.partition("[")[0] in self.finally_ids:
-                    del self.steps[step_id]
         self.interrupted = False
+        if data.get("cancel"):
+            return  # nothing comes after what `finally` did
+        again = stale_finally(self.opened["plan"], self.steps)
+        for step_id, step in self.steps.items():
+            if step_id.partition("[")[0] in again:
+                self.steps[step_id] = StepState(attempt=step.attempt, spent=step.attempt)
 
     def _on_run_interrupted(self, data: Mapping[str, Any], event: Event) -> None:
         self.interrupted = True
@@ -101,15 +112,17 @@ class RunState:
         self.outcome, self.exit_code = data["outcome"], data["exit_code"]
 
     def _on_step_expanded(self, data: Mapping[str, Any], event: Event) -> None:
-        self.step(data["step"]).items = list(data["items"])
+        step = self.step(data["step"])
+        step.status, step.items = "running", list(data["items"])
 
     def _on_step_started(self, data: Mapping[str, Any], event: Event) -> None:
         step = self.step(data["step"])
         step.status, step.attempt, step.arguments = "running", data["attempt"], data["with"]
-        step.verified = None
+        step.verified, step.failure = None, None
 
     def _on_step_retrying(self, data: Mapping[str, Any], event: Event) -> None:
-        self.step(data["step"]).status = "pending"
+        step = self.step(data["step"])
+        step.status, step.failure = "pending", data
 
     def _on_step_verified(self, data: Mapping[str, Any], event: Event) -> None:
         self.step(data["step"]).verified = data
@@ -120,19 +133,37 @@ class RunState:
         step.attempt, step.simulated = data["attempt"], data.get("simulated", False)
 
 
-def finally_steps(plan: Sequence[Mapping[str, Any]]) -> frozenset[str]:
-    """Return the ids that lie in the root's or a sub-runbook's `finally`, themselves or by what holds them."""
+def stale_finally(plan: Sequence[Mapping[str, Any]], steps: Mapping[str, StepState]) -> frozenset[str]:
+    """Return the ids in a `finally` that ran early: the run was stopped, and there is work left that it must follow.
+
+    A `finally` whose runbook has come to its end is not among them, however the run was stopped.
+    """
+    ends = {entry["id"] for entry in plan if entry["section"] == "finally"}
+    busy: set[str] = set()
+    for entry in plan:
+        state = steps.get(entry["id"], StepState())
+        scope = entry["id"].rpartition("/")[0]
+        if entry["section"] == "on_failure" and entry["parent"] not in ends and _failed(steps, entry["parent"]):
+            scope = entry["parent"].rpartition("/")[0]
+        elif entry["section"] != "steps":
+            continue
+        if not state.over:
+            busy.add(scope)
     found: set[str] = set()
     for entry in plan:  # a container stands before what it holds
         above = entry["id"].rpartition("/")[0]
-        if entry["section"] == "finally" or above in found:
+        if above in found or (entry["id"] in ends and above in busy):
             found.add(entry["id"])
     return frozenset(found)
 
 
-def outcome_of(steps: Iterable[StepState]) -> str:
+def _failed(steps: Mapping[str, StepState], step_id: str) -> bool:
+    return step_id in steps and steps[step_id].status in FAILED
+
+
+def outcome_of(steps: Iterable[StepState], at_least: str = "green") -> str:
     """Return the outcome of steps: the worst of them; amber for advisory reds, waivers and undecided gates."""
-    worst = "green"
+    worst = at_least
     for step in steps:
         outcome = _OF_STATUS.get(step.status, "amber" if step.amber else "green")
         worst = max(worst, outcome, key=_WORST.index)

@@ -1,4 +1,4 @@
-"""Values on their way between step functions, the pipe, the journal and expressions: one encoder, one decoder (rule 5)."""
+"""Values on their way between step functions, pipe, journal and expressions: one encoder, one decoder (rule 5)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which steps may start: the order of a plan, and what a failure, a stop and an end mean for the rest (engine rule 9)."""
+"""Which steps may start: the order of a plan, and what failure, stop and end mean for the rest (engine rule 9)."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Walk:
         self._open.append(scope)
         own = [self.plan.nodes[node_id] for node_id in scope.nodes]
         self._left[scope] = sum(node.section == "steps" for node in own)
-        if any(above in self._failing for above in _around(scope)) and self._in_steps(scope):
+        if scope.parent in self._failing and self._in_steps(scope):
             self._doom(scope, "the run had failed")
         for node in own:
             self._push(node)
@@ -92,9 +92,21 @@ class Walk:
         self._account(node)
         self._advance(node.scope)
 
-    def is_failing(self, scope: Scope) -> bool:
-        """Return whether nothing new starts in `scope`."""
-        return scope in self._failing
+    def goes_on(self, node: Node) -> bool:
+        """Return whether `node` may still begin, or begin once more: no failure and no stop keeps it from it."""
+        if self.stopping and not self.is_ending(node):
+            return False
+        return node.section != "steps" or node.scope not in self._failing
+
+    def is_ending(self, node: Node) -> bool:
+        """Return whether `node` belongs to a `finally`, which a stop does not touch."""
+        above: Node | None = node
+        while above is not None:
+            if above.section == "finally":
+                return True
+            holder = above.guards or above.scope.container
+            above = None if holder is None else self.plan.nodes[holder]
+        return False
 
     def stop(self) -> None:
         """Start nothing more but `finally`."""
@@ -144,22 +156,10 @@ class Walk:
         )
 
     def _may_start(self, node: Node) -> bool:
-        if node.section == "finally":
-            return True
-        if self.stopping and not self._beneath_finally(node.scope):
-            return False
         state = self.state.steps.get(node.id)
-        return (
-            node.section == "on_failure" or node.scope not in self._failing or (state is not None and state.unsettled)
-        )
-
-    def _beneath_finally(self, scope: Scope | None) -> bool:
-        """Return whether `scope` is run by a `finally` step, so that a stop does not keep it from running."""
-        while scope is not None and scope.container is not None:
-            if self.plan.nodes[scope.container].section == "finally":
-                return True
-            scope = scope.parent
-        return False
+        if state is not None and state.unsettled:
+            return not self.stopping or self.is_ending(node)
+        return self.goes_on(node)
 
     def _in_steps(self, scope: Scope) -> bool:
         return scope.container is None or self.plan.nodes[scope.container].section == "steps"
@@ -192,15 +192,13 @@ class Walk:
     def _advance(self, scope: Scope) -> None:
         if self._left[scope] > 0 or scope in self._closed:
             return
+        due = next((node for node in self._paths(scope) if not self.state.step(node.id).over), None)
+        if due is not None:
+            if due.id not in self._pushed:
+                self._pushed.add(due.id)
+                heapq.heappush(self._ready, (self.order[due.id], due.id))
+            return
         if scope not in self._finally:
-            due = [node for node in self._paths(scope) if not self.state.step(node.id).over]
-            if due and not self.stopping:
-                if due[0].id not in self._pushed:
-                    self._pushed.add(due[0].id)
-                    heapq.heappush(self._ready, (self.order[due[0].id], due[0].id))
-                return
-            if due:
-                return
             self._enter_finally(scope)
         if all(
             self.state.step(node_id).over for node_id in scope.nodes if self.plan.nodes[node_id].section == "finally"
@@ -235,11 +233,3 @@ class Walk:
 
     def _started(self, scope: Scope) -> bool:
         return any(self.state.step(node_id).status not in ("pending", "skipped", "omitted") for node_id in scope.nodes)
-
-
-def _around(scope: Scope) -> list[Scope]:
-    found = []
-    while scope.parent is not None:
-        scope = scope.parent
-        found.append(scope)
-    return found

@@ -3,9 +3,9 @@
     warden.py CONTROL_FD PROGRAM [ARGUMENT ...]
 
 It is the worker's parent, so the worker's process id can't be reused behind its back. On the control socket it reads
-`arm TIMEOUT GRACE` (seconds; `-` for no timeout), `disarm`, and `stop GRACE`; it writes `pid N`, `timeout` and
-`exit STATUS`. When the control socket closes, or a timeout passes, the worker's process group gets TERM, then, after
-the grace, KILL (engine rule 17). PDEATHSIG is not used: it fires when the forking thread ends.
+`arm TIMEOUT GRACE` (seconds; `-` for no timeout), `disarm`, and `stop GRACE`; it writes `pid N`, `timeout`,
+`disarmed` and `exit STATUS`. When the control socket closes, or a timeout passes, the worker's process group gets TERM,
+then, after the grace, KILL (engine rule 17). PDEATHSIG is not used: it fires when the forking thread ends.
 """
 
 from __future__ import annotations
@@ -105,6 +105,7 @@ class Warden:
             self.grace = float(words[2])
         elif words[:1] == ["disarm"]:
             self.deadline = None
+            self.say("disarmed")
         elif words[:1] == ["stop"]:
             self.stop(float(words[1]))
 

@@ -6,6 +6,8 @@ A line is one JSON object. From the engine: `hello` (project, services), `profil
 
 from __future__ import annotations
 
+import contextlib
+import fcntl
 import importlib
 import json
 import os
@@ -25,6 +27,8 @@ from aurora.engine.values import TypeMismatch, decode, encode
 from aurora.profile import Profile, Section
 
 MAX_MESSAGE = 8_000_000
+MAX_TEXT = 200_000
+"""Of an error's text; the engine masks secrets in it and keeps a tenth, so that none is cut in half and so missed."""
 PROGRESS_EVERY_S = 0.05
 
 
@@ -44,25 +48,35 @@ class Worker:
         self.stop_asked = False
         self.cooperative = False
         self.busy = False
+        self.sending = False
+        self.broken_off = False
         self.last_progress = 0.0
+        self.working: int | None = None
 
     def serve(self) -> None:
         """Answer requests until the engine closes the socket."""
-        signal.signal(signal.SIGTERM, self._on_term)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        self._listen_to_signals()
         with self.channel.makefile("rb") as lines:
             for line in lines:
                 request = json.loads(line)
                 getattr(self, "_on_" + request["op"])(request)
                 if self.stop_asked:
-                    return
+                    sys.exit(128 + signal.SIGTERM)
+
+    def _listen_to_signals(self) -> None:
+        signal.signal(signal.SIGTERM, self._on_term)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
 
     def _on_term(self, *_: object) -> None:
         self.stop_asked = True
         if not self.busy:
             os._exit(0)
-        if not self.cooperative:
-            raise StepStopped
+        if not self.cooperative and not self.sending:
+            self._break_off()
+
+    def _break_off(self) -> None:
+        self.broken_off = True
+        raise StepStopped
 
     def _on_hello(self, request: dict[str, Any]) -> None:
         self.project = Path(request["project"])
@@ -77,8 +91,8 @@ class Worker:
         """Run one attempt of a step; every way in which it can end is one answer.
 
         1. it returned what it declared: `result`; 2. it returned something else, or what JSON can't carry: `error`;
-        3. it raised, or called sys.exit: `error` with the trace; 4. it was asked to stop and did not look: `error`
-        of type StepStopped; 5. the process dies, or is killed: no answer, the engine sees the socket close.
+        3. it raised, or called sys.exit: `error` with the trace; 4. it was asked to stop and did not look: no answer,
+        and the process ends; 5. the process dies, or is killed: no answer either.
         """
         self._answer(request, lambda function, arguments: {"result": self._call(function, arguments)})
 
@@ -89,32 +103,52 @@ class Worker:
             context = arguments.pop("context", None)
             given = (context,) if function.wants_context else ()
             found = function.info.verify(*given, **arguments)
-            if not isinstance(found, Verdict):
-                raise TypeError(
-                    f"the verify function of {function.uses} returned {type(found).__name__}, not a Verdict"
-                )
+            if not isinstance(found, Verdict) or found.answer not in ("done", "not_done", "unknown"):
+                raise TypeError(f"the verify function of {function.uses} returned {found!r}, not a Verdict")
             outputs = self._outputs(function, found.outputs) if found.answer == "done" else None
             return {"result": {"answer": found.answer, "outputs": outputs, "reason": found.reason}}
 
         self._answer(request, verify)
 
     def _answer(self, request: dict[str, Any], act: Any) -> None:
-        self.busy, self.cooperative = True, False
+        self._hold(request["working"])
+        if self._engine_is_gone():
+            os._exit(0)
         try:
+            self.busy, self.cooperative = True, False
+            self._start_afresh()
             reply = act(*self._prepare(request))
-        except StepStopped:
-            reply = {"error": {"type": "StepStopped", "message": "the step was asked to stop", "trace": ""}}
         except NoSuchStep as error:
             reply = {"error": {"type": "NoSuchStep", "message": str(error), "trace": ""}}
-        except KeyboardInterrupt:
-            reply = {"error": {"type": "KeyboardInterrupt", "message": "", "trace": ""}}
         except BaseException as error:  # noqa: BLE001 - a step's error, sys.exit included, is its own and not the worker's
-            reply = {"error": self._described(error)}
+            # What a step raises because it was broken off says nothing of what it did: that is no answer.
+            reply = {} if self.broken_off else {"error": self._described(error)}
         finally:
             self.busy = False
-        sys.stdout.flush()
-        sys.stderr.flush()
-        self._send({"token": request["token"], **reply})
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):  # the step may have closed it
+                stream.flush()
+        if reply:
+            self._send({"token": request["token"], **reply})
+
+    def _start_afresh(self) -> None:
+        """Undo what the step before may have done to this process."""
+        self._listen_to_signals()
+        os.chdir(self.project)
+
+    def _hold(self, path: str) -> None:
+        """Lock `path` for as long as this process lives: a resume waits for that before it asks what a step did."""
+        if self.working is None:
+            self.working = os.open(path, os.O_RDONLY)
+            fcntl.flock(self.working, fcntl.LOCK_SH)
+
+    def _engine_is_gone(self) -> bool:
+        try:
+            return not self.channel.recv(1, socket.MSG_PEEK | socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return False
+        except OSError:
+            return True
 
     def _prepare(self, request: dict[str, Any]) -> tuple[StepFunction, dict[str, Any]]:
         assert self.functions is not None
@@ -181,12 +215,23 @@ class Worker:
             self._send({"progress": [*numbers, str(label)[:200]]})
 
     def _described(self, error: BaseException) -> dict[str, str]:
-        frames = traceback.format_exception(error)
-        message = str(error)[:20_000]
-        return {"type": type(error).__name__, "message": message, "trace": "".join(frames)[-20_000:]}
+        kind = type(error).__name__
+        try:
+            message, trace = str(error), "".join(traceback.format_exception(error))
+        except Exception as second:  # noqa: BLE001 - an error that can't say what it is must not hide that it was
+            message, trace = f"(its text can't be made: {type(second).__name__})", ""
+        return {"type": kind, "message": message[:MAX_TEXT], "trace": trace[-MAX_TEXT:]}
 
     def _send(self, message: dict[str, Any]) -> None:
-        self.channel.sendall(json.dumps(message, allow_nan=False).encode() + b"\n")
+        """Write one line whole: a stop that comes meanwhile takes effect after it."""
+        raw = json.dumps(message, allow_nan=False).encode() + b"\n"
+        self.sending = True
+        try:
+            self.channel.sendall(raw)
+        finally:
+            self.sending = False
+        if self.stop_asked and self.busy and not self.cooperative:
+            self._break_off()
 
 
 def pack(value: Any) -> Any:
@@ -207,6 +252,7 @@ def unpack(value: Any) -> Any:
 
 def main() -> None:
     """Serve on the socket whose descriptor is the first argument."""
+    os.set_inheritable(int(sys.argv[1]), False)
     Worker(socket.socket(fileno=int(sys.argv[1]))).serve()
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import signal
 import socket
 import subprocess
@@ -21,8 +22,13 @@ from aurora.engine import warden
 from aurora.engine.worker import pack
 from aurora.profile import Profile
 
-LOG_LINES_KEPT = 40
-LINE_KEPT = 2_000
+CHUNK = 1 << 16
+MANY_CHUNKS = 256
+FEW_CHUNKS = 16
+"""A step that never stops talking must not keep the engine from everything else."""
+LONGEST_LINE = 1 << 20
+IDLE_GRACE_S = 2.0
+WARDEN_PATIENCE_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -37,6 +43,8 @@ class Request:
     step: str
     attempt: int
     artifacts: Path
+    working: Path
+    """The file that a worker locks while it lives."""
     profile: Profile
     dry_run: bool = False
 
@@ -114,25 +122,32 @@ class LocalWorkers:
     """Worker processes on this machine, each beside a warden; idle ones are kept warm."""
 
     def __init__(self, root: Path, services: str | None, environment: Mapping[str, str] | None = None) -> None:
+        keep_standard_descriptors()
         self._root = root
         self._services = services
         self._environment = environment
         self._idle: list[LocalWorker] = []
         self._busy: list[LocalWorker] = []
+        self._ending: list[LocalWorker] = []
 
     def warm(self) -> None:
         """Start one worker ahead of its first step."""
         self._idle.append(LocalWorker(self._root, self._services, self._environment))
 
     def start(self, request: Request, *, timeout: float | None, grace: float, fresh: bool) -> LocalWorker:
-        """Start a request in an idle worker, or in a new one when it must be fresh."""
-        reusable = [worker for worker in self._idle if not (fresh and worker.used)]
-        worker = reusable[0] if reusable else LocalWorker(self._root, self._services, self._environment)
-        if worker in self._idle:
-            self._idle.remove(worker)
+        """Start a request in an idle worker, or in a new one when it must be fresh. Raises OSError."""
+        worker = self._take(fresh) or LocalWorker(self._root, self._services, self._environment)
         self._busy.append(worker)
         worker.begin(request, timeout, grace, keep=not fresh)
         return worker
+
+    def _take(self, fresh: bool) -> LocalWorker | None:
+        for worker in [worker for worker in self._idle if not (fresh and worker.used)]:
+            self._idle.remove(worker)
+            if worker.is_sound():
+                return worker
+            self._end(worker)
+        return None
 
     def release(self, attempt: Attempt) -> None:
         """Keep the worker warm, or end it when it was fresh, died or was stopped."""
@@ -141,12 +156,16 @@ class LocalWorkers:
         if attempt.reusable:
             self._idle.append(attempt)
         else:
-            attempt.end()
+            self._end(attempt)
+
+    def _end(self, worker: LocalWorker) -> None:
+        worker.end()
+        self._ending = [each for each in [*self._ending, worker] if not each.has_ended()]
 
     def close(self) -> None:
-        """End all workers and wait for their wardens."""
-        everyone = [*self._idle, *self._busy]
-        self._idle, self._busy = [], []
+        """End all workers, steps under way within their grace, and wait for their wardens."""
+        everyone = [*self._idle, *self._busy, *self._ending]
+        self._idle, self._busy, self._ending = [], [], []
         for worker in everyone:
             worker.end()
         for worker in everyone:
@@ -173,6 +192,9 @@ class LocalWorker:
                 env=environment,
                 start_new_session=True,
             )
+        except OSError:
+            self._close()
+            raise
         finally:
             theirs.close()
             control.close()
@@ -187,6 +209,9 @@ class LocalWorker:
         self._timed_out = False
         self._gone = False
         self._answered = True
+        self._armed = False
+        self._grace = 0.0
+        self._token = ""
         self._keep = True
         self.used = False
         self._stopped = False
@@ -195,6 +220,7 @@ class LocalWorker:
     def begin(self, request: Request, timeout: float | None, grace: float, *, keep: bool) -> None:
         """Hand over a request."""
         self.used, self._answered, self._keep = True, False, keep
+        self._armed, self._grace, self._token = timeout is not None, grace, request.token
         profile = request.profile
         if profile.digest not in self._told:
             self._told.add(profile.digest)
@@ -211,6 +237,7 @@ class LocalWorker:
                 "step": request.step,
                 "attempt": request.attempt,
                 "artifacts": str(request.artifacts),
+                "working": str(request.working),
                 "profile": profile.digest,
                 "dry_run": request.dry_run,
             }
@@ -225,32 +252,62 @@ class LocalWorker:
             and not (self._stopped or self._gone or self._timed_out or self._exit is not None)
         )
 
+    def is_sound(self) -> bool:
+        """Return whether a worker that answered has not come to its end since.
+
+        A timeout may pass in the moment in which its step answers; the warden's word on the matter is waited for.
+        """
+        if self._armed:
+            poll = select.poll()
+            poll.register(self._control, select.POLLIN)
+            poll.poll(1_000)
+        self._hear()
+        return not self._armed and self.reusable
+
     def descriptors(self) -> Sequence[int]:
         """Return the channels to wait on: those that the other side has not closed."""
         every = () if self._gone else (self._channel.fileno(), self._control.fileno(), self._log)
         return [descriptor for descriptor in every if descriptor not in self._closed]
 
     def read(self) -> list[Message]:
-        """Drain all channels; log lines come before the answer that followed them."""
+        """Read what has come; log lines come before the answer that followed them.
+
+        The warden is heard first: once it says that the worker has ended, all that it wrote can be read. An answer that
+        comes after the step's time was up is none.
+        """
+        self._hear()
         answer: list[Message] = []
         progress: list[Message] = []
-        for line in self._lines(self._channel.fileno()):
-            message = json.loads(line)
+        for line in self._lines(self._channel.fileno(), MANY_CHUNKS):
+            message = self._parsed(line)
             if "progress" in message:
                 progress = [Progress(*message["progress"])]
-            elif "result" in message:
+            elif message.get("token") == self._token and "result" in message:
                 answer = [Result(message["result"])]
-            elif "error" in message:
+            elif message.get("token") == self._token and "error" in message:
                 answer = [Failure(**message["error"])]
-        found: list[Message] = [LogLine(line.decode("utf-8", "replace")[:LINE_KEPT]) for line in self._lines(self._log)]
-        self._hear()
-        if answer:
+        log = self._lines(self._log, FEW_CHUNKS)
+        found: list[Message] = [LogLine(line.decode("utf-8", "replace")) for line in log]
+        if answer and not self._timed_out:
             self._answered = True
-            self._tell("disarm")
+            if self._armed:
+                self._tell("disarm")
         elif self._exit is not None and not self._answered:
-            answer = [Death(self._timed_out, self._exit)]
             self._answered = True
+            answer = [Death(self._timed_out, self._exit)]
+        else:
+            answer = []
         return [*found, *progress, *answer]
+
+    def _parsed(self, line: bytes) -> dict[str, Any]:
+        try:
+            message = json.loads(line)
+        except ValueError:
+            message = None
+        if not isinstance(message, dict):
+            self._tell("stop 0")  # the step wrote into a socket that is none of its business
+            return {}
+        return message
 
     def stop(self, grace: float) -> None:
         """Ask the step to end, and kill it after `grace` seconds."""
@@ -258,31 +315,39 @@ class LocalWorker:
         self._tell(f"stop {grace}")
 
     def end(self) -> None:
-        """Close the channels; the warden sees it and ends the worker."""
+        """Close the channels; the warden sees it and ends the worker, a step under way within its grace."""
         if not self._gone:
             self._gone = True
-            with contextlib.suppress(OSError):
-                self._tell("stop 2")
-            self._channel.close()
-            self._control.close()
-            os.close(self._log)
+            self._tell(f"stop {IDLE_GRACE_S if self._answered else self._grace}")
+            self._close()
+
+    def _close(self) -> None:
+        self._channel.close()
+        self._control.close()
+        os.close(self._log)
+
+    def has_ended(self) -> bool:
+        """Return whether the warden, and so the worker, has ended."""
+        return self._warden.poll() is not None
 
     def wait(self) -> None:
         """Wait until the warden, and so the worker, has ended."""
         try:
-            self._warden.wait(15)
+            self._warden.wait(self._grace + WARDEN_PATIENCE_S)
         except subprocess.TimeoutExpired:
             self._kill_group()
             self._warden.kill()
             self._warden.wait()
 
     def _hear(self) -> None:
-        for line in self._lines(self._control.fileno()):
+        for line in self._lines(self._control.fileno(), MANY_CHUNKS):
             word, _, rest = line.decode().partition(" ")
             if word == "pid":
                 self._pid = int(rest)
             elif word == "timeout":
                 self._timed_out = True
+            elif word == "disarmed":
+                self._armed = False
             elif word == "exit":
                 self._exit = int(rest)
         if self._control.fileno() in self._closed and self._exit is None:
@@ -294,15 +359,15 @@ class LocalWorker:
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._pid, signal.SIGKILL)
 
-    def _lines(self, descriptor: int) -> list[bytes]:
+    def _lines(self, descriptor: int, chunks_at_once: int) -> list[bytes]:
         """Return the whole lines that can be read now; a channel that has closed is remembered."""
         if self._gone or descriptor in self._closed:
             return []
         chunks = [self._buffers.get(descriptor, b"")]
         closed = False
-        while True:
+        for _ in range(chunks_at_once):
             try:
-                chunk = os.read(descriptor, 1 << 20)
+                chunk = os.read(descriptor, CHUNK)
             except BlockingIOError:
                 break
             except OSError:
@@ -317,6 +382,8 @@ class LocalWorker:
             lines, rest = [*lines, rest] if rest else lines, b""
             if descriptor == self._channel.fileno():
                 self._tell("stop 2")  # a worker that can't answer any more is of no use
+        if descriptor == self._log and len(rest) > LONGEST_LINE:
+            lines, rest = [*lines, rest], b""
         self._buffers[descriptor] = rest
         return lines
 
@@ -336,3 +403,12 @@ class LocalWorker:
 
 
 _START = "import sys; sys.path[:] = sys.argv[2:]; from aurora.engine.worker import main; main()"
+
+
+def keep_standard_descriptors() -> None:
+    """Open /dev/null where a standard descriptor is closed (`<&-`): a journal or a pipe must not get its number."""
+    for number in range(3):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)  # takes the lowest number that is free: this one
