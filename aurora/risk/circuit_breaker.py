@@ -77,7 +77,7 @@ class CircuitBreaker:
             if count.running[hold.kind] == self.limits.same_hold_polls:
                 self.trip(f"{hold.kind} for {self.limits.same_hold_polls} polls running ({hold.reason})")
         share = self.hold_share_pct(symbol)
-        if holds and count.polls >= self.limits.hold_share_after_polls and share > self.limits.hold_share_pct:
+        if count.polls >= self.limits.hold_share_after_polls and share > self.limits.hold_share_pct:
             self.trip(
                 f"{symbol}: held in {count.holds} of {count.polls} polls, {share:.1f} %, "
                 f"limit {self.limits.hold_share_pct} %"
