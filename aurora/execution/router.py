@@ -89,7 +89,7 @@ class Router:
         self._tripwires = tripwires
         self._limits = limits
         self._in_flight: list[str] = []
-        self._fills_seen = 0
+        self._fills_seen = len(broker.executions())  # what filled before this session is not its own
 
     def route(self, order: Order, quote: Quote | None) -> Decision:
         """Send `order` if every check lets it through; `quote` is the newest of its symbol."""

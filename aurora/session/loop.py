@@ -118,9 +118,11 @@ class Session:
         self._new_fills: list[Fill] = []
         self._new_ends: list[OrderState] = []
         self.start_equity = self._high_water = self._equity()
-        capital = min(settings.capital_usd, self.start_equity)
         self._sizing = Sizing(
-            capital, settings.limits.per_trade_notional_usd, settings.min_trade_usd, settings.limits.collar_bps
+            settings.capital_usd,
+            settings.limits.per_trade_notional_usd,
+            settings.min_trade_usd,
+            settings.limits.collar_bps,
         )
 
     def run(self) -> None:

@@ -14,7 +14,8 @@ from aurora.session.phases import p95
 from aurora.session.recorder import Recorder
 from aurora.session.result import SessionResult
 from aurora.session.services import Services
-from aurora.session.settings import SessionRequest, SessionSettings, settle_settings
+from aurora.session.settings import SessionRequest, SessionSettings, check_request, settle_settings
+from aurora.session.tally import equity_usd
 from aurora.session.watched import WatchedQuotes
 
 RECORDING = "session.jsonl"
@@ -44,11 +45,12 @@ def run_session(
     RecordError when the disk refuses the record (after flattening).
     """
     services.kill_switch.require_clear()
-    settings = settle_settings(request, services.profile)
+    check_request(request)
     source = WatchedQuotes(services.open_quotes(request.quotes))
     try:
         source.subscribe(request.symbols)
         broker = services.open_broker(request.mode, source)
+        settings = settle_settings(request, services.profile, equity_usd(broker.cash(), broker.positions(), {}))
         strategy = services.strategy()
         recorder = Recorder(attempt.folder / RECORDING)
         try:

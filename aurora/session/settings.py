@@ -56,14 +56,15 @@ class SessionSettings:
     limits: OrderLimits
 
 
-def settle_settings(request: SessionRequest, profile: Profile) -> SessionSettings:
-    """Return what `request` and `profile` come to together.
+def settle_settings(request: SessionRequest, profile: Profile, equity_usd: Decimal) -> SessionSettings:
+    """Return what `request` and `profile` come to together, for an account worth `equity_usd`.
 
+    Capital is the profile's, or the account's worth when that is less (trading rule 9).
     Raises UsageError for a request that no session can keep, SafetyStop for limits that are none.
     """
-    _check_request(request)
+    check_request(request)
     risk, session = profile.risk, profile.session
-    capital = Decimal(profile.capital_usd)
+    capital = min(Decimal(profile.capital_usd), equity_usd)
     poll_sec = Decimal(session.poll_sec) if request.poll_sec is None else request.poll_sec
     if not (poll_sec.is_finite() and Decimal("0.1") <= poll_sec <= 3600):
         raise UsageError(f"The poll interval was {poll_sec} s; it is 0.1 to 3600 s.")
@@ -127,7 +128,8 @@ def _share(capital: Decimal, percent: Decimal | int) -> Decimal:
     return capital * Decimal(percent) / 100
 
 
-def _check_request(request: SessionRequest) -> None:
+def check_request(request: SessionRequest) -> None:
+    """Raise UsageError for a request that no session can keep."""
     if not request.symbols:
         raise UsageError("A session needs at least one symbol.", todo="name them, like --symbols SPY,TSLA")
     twice = [symbol for symbol in request.symbols if request.symbols.count(symbol) > 1]
