@@ -175,11 +175,7 @@ def _damaged(path: Path, number: int, what: str) -> RecordError:
 
 
 def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRollup:
-    counted = {ref: _counted(decision) for ref, decision in sums.decisions.items()}
-    net = {ref: price * (quantity - sums.unfilled.get(ref, 0)) for ref, (price, quantity) in counted.items()}
-    opened = [ref for ref, decision in sums.decisions.items() if decision["opens"]]
-    largest = max((counted[ref][0] * counted[ref][1] for ref in opened), default=Decimal(0))
-    notional = sum(net.values(), Decimal(0))
+    notional, opened, largest = _amounts(sums)
     breaches = []
     if largest > trade_cap:
         breaches.append(f"largest opening order {largest:.2f} USD, limit a trade {trade_cap:.2f} USD")
@@ -204,7 +200,7 @@ def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRo
         turnover_usd=sum((fill["quantity"] * Decimal(fill["price"]) for fill in sums.fills), Decimal(0)),
         notional_usd=notional,
         notional_cap_usd=notional_cap,
-        opened_usd=sum((net[ref] for ref in opened), Decimal(0)),
+        opened_usd=opened,
         largest_trade_usd=largest,
         trade_cap_usd=trade_cap,
         within_caps=not breaches,
@@ -223,9 +219,17 @@ def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRo
     )
 
 
-def _counted(decision: Mapping[str, Any]) -> tuple[Decimal, int]:
-    """Return price and shares that the router counted an order with."""
-    return max(Decimal(decision["limit"]), Decimal(decision["decision_mid"])), int(decision["quantity"])
+def _amounts(sums: _Sums) -> tuple[Decimal, Decimal, Decimal]:
+    """Return all notional as the router counts it, the part that opened, and the largest opening order as sent."""
+    notional = opened = largest = Decimal(0)
+    for ref, decision in sums.decisions.items():
+        price = max(Decimal(decision["limit"]), Decimal(decision["decision_mid"]))
+        kept = price * (decision["quantity"] - sums.unfilled.get(ref, 0))
+        notional += kept
+        if decision["opens"]:
+            opened += kept
+            largest = max(largest, price * decision["quantity"])
+    return notional, opened, largest
 
 
 def _slippage_bps(fill: Mapping[str, Any], decision: Mapping[str, Any]) -> Decimal:

@@ -97,7 +97,7 @@ def read_time_zone() -> TimeZone:
 
 def read_environment(names: Collection[str], environment: Mapping[str, str]) -> Variables:
     """Return which of `names` are set in `environment`, and which are missing or empty."""
-    present = sorted(name for name in names if environment.get(name, "").strip())
+    present = sorted({name for name in names if environment.get(name, "").strip()})
     return Variables(present, sorted(set(names) - set(present)))
 
 
