@@ -18,15 +18,25 @@ from aurora.session.strategy import Strategy
 class Services(Protocol):
     """The desk as steps see it; `aurora.desk` builds it, tests build their own."""
 
-    project: Path
-    """The project's root folder."""
+    @property
+    def project(self) -> Path:
+        """The project's root folder."""
 
-    profile: Profile
-    clock: Clock
-    """The machine's own clock."""
+    @property
+    def profile(self) -> Profile:
+        """The run's profile."""
 
-    kill_switch: KillSwitch
-    environment: Mapping[str, str]
+    @property
+    def clock(self) -> Clock:
+        """The machine's own clock."""
+
+    @property
+    def kill_switch(self) -> KillSwitch:
+        """The project's kill switch."""
+
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The environment, the project's `.env` under it."""
 
     def open_quotes(self, spec: str) -> QuoteSource:
         """Open the quote source that `spec` names. Raises UsageError or VenueRefusal."""

@@ -1,0 +1,144 @@
+"""What every broker keeps; each implementation is added to `desk`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from decimal import Decimal
+
+import pytest
+
+from aurora.brokers.base import Broker
+from aurora.brokers.simulated import SimulatedBroker
+from aurora.errors import VenueRefusal
+from aurora.market.order import OrderStatus, Side
+from tests.trading import ScriptedQuotes, make_order, steady
+
+CASH = Decimal(100_000)
+
+
+@dataclass
+class Desk:
+    """A broker, and how to let its market trade for a second."""
+
+    broker: Broker
+    let_trade: Callable[[], None]
+
+
+def simulated() -> Desk:
+    """Return the simulated broker over a market that stands still at 168.00 / 168.01."""
+    source = ScriptedQuotes(steady())
+    source.subscribe(["SPY"])
+    broker = SimulatedBroker(quote_of=lambda symbol: source.poll()[symbol], clock=source.clock, cash=CASH)
+    return Desk(broker, lambda: source.clock.sleep(1))
+
+
+@pytest.fixture(params=[simulated])
+def desk(request: pytest.FixtureRequest) -> Desk:
+    """Return each broker in turn."""
+    made: Desk = request.param()
+    return made
+
+
+def test_account_starts_flat(desk: Desk) -> None:
+    """A session's own book starts without positions, orders or fills, with its cash."""
+    broker = desk.broker
+    assert (broker.positions(), broker.orders(), broker.open_orders(), broker.executions()) == ((), (), (), ())
+    assert broker.cash() == CASH
+    assert broker.name
+
+
+def test_order_works_then_fills(desk: Desk) -> None:
+    """An order that the market can fill works, fills, and is an execution, a position and money spent."""
+    broker = desk.broker
+    assert broker.place_order(make_order(quantity=5)).status in (OrderStatus.PENDING, OrderStatus.WORKING)
+    assert [state.order.ref for state in broker.open_orders()] == ["a-1"]
+    desk.let_trade()
+    state = broker.order_state("a-1")
+    assert state is not None
+    assert (state.status, state.filled, broker.open_orders()) == (OrderStatus.FILLED, 5, ())
+    (fill,) = broker.executions()
+    assert (fill.ref, fill.symbol, fill.side, fill.quantity) == ("a-1", "SPY", Side.BUY, 5)
+    assert fill.price <= state.order.limit
+    (position,) = broker.positions()
+    assert (position.symbol, position.quantity, position.average_cost) == ("SPY", 5, fill.price)
+    assert broker.cash() == CASH - 5 * fill.price - fill.fee
+
+
+def test_round_trip_leaves_no_position(desk: Desk) -> None:
+    """After buying and selling as much, the position is gone and cash has paid the spread and both fees."""
+    broker = desk.broker
+    broker.place_order(make_order("a-1", Side.BUY, 5, "168.10"))
+    desk.let_trade()
+    broker.place_order(make_order("a-2", Side.SELL, 5, "167.90"))
+    desk.let_trade()
+    bought, sold = broker.executions()
+    assert broker.positions() == ()
+    assert broker.cash() == CASH - 5 * (bought.price - sold.price) - bought.fee - sold.fee
+
+
+def test_ref_is_used_once(desk: Desk) -> None:
+    """An order's ref is its name for ever: a second order of that name is refused and changes nothing."""
+    desk.broker.place_order(make_order("a-1"))
+    with pytest.raises(VenueRefusal, match="a-1"):
+        desk.broker.place_order(make_order("a-1", Side.SELL))
+    assert len(desk.broker.orders()) == 1
+
+
+def test_unknown_ref_has_no_state(desk: Desk) -> None:
+    """An order that the venue never saw has no state; cancelling it does nothing."""
+    assert desk.broker.order_state("nobody") is None
+    desk.broker.cancel("nobody")
+
+
+def test_cancel_ends_a_working_order(desk: Desk) -> None:
+    """A cancelled order does not fill any more."""
+    broker = desk.broker
+    broker.place_order(make_order("a-1"))
+    broker.cancel("a-1")
+    desk.let_trade()
+    state = broker.order_state("a-1")
+    assert state is not None
+    assert (state.status, state.filled) == (OrderStatus.CANCELLED, 0)
+    assert broker.executions() == ()
+
+
+def test_cancel_leaves_done_orders_alone(desk: Desk) -> None:
+    """Cancelling an order that has filled changes nothing."""
+    broker = desk.broker
+    broker.place_order(make_order("a-1"))
+    desk.let_trade()
+    before = broker.order_state("a-1")
+    broker.cancel("a-1")
+    assert broker.order_state("a-1") == before
+
+
+def test_cancel_all_ends_every_working_order(desk: Desk) -> None:
+    """A global cancel leaves nothing working."""
+    broker = desk.broker
+    for number in range(3):
+        broker.place_order(make_order(f"a-{number}"))
+    broker.cancel_all()
+    assert broker.open_orders() == ()
+    assert {state.status for state in broker.orders()} == {OrderStatus.CANCELLED}
+
+
+def test_orders_are_told_in_the_order_they_came(desk: Desk) -> None:
+    """The venue's list of orders is in the order of placing, the ended ones included."""
+    for number in range(4):
+        desk.broker.place_order(make_order(f"a-{number}"))
+    desk.let_trade()
+    assert [state.order.ref for state in desk.broker.orders()] == ["a-0", "a-1", "a-2", "a-3"]
+
+
+def test_refused_order_says_why(desk: Desk) -> None:
+    """An order that the venue won't take is REJECTED with a reason, and nothing works."""
+    state = desk.broker.place_order(make_order(quantity=0))
+    assert state.status is OrderStatus.REJECTED
+    assert state.reason
+    assert desk.broker.open_orders() == ()
+
+
+def test_venue_has_a_clock(desk: Desk) -> None:
+    """The venue's time is aware."""
+    assert desk.broker.server_time().utcoffset() is not None

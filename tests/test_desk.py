@@ -1,0 +1,99 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurora.desk import Desk, check_agreement, services
+from aurora.engine.context import Context
+from aurora.errors import ProfileError, VenueRefusal
+from aurora.market.mode import Mode
+from aurora.session.services import Services
+from tests.trading import ScriptedQuotes, make_profile, write_lean
+
+
+def make_desk(project: Path, name: str = "sim", **changes: Any) -> Desk:
+    """Return a desk with a shipped profile."""
+    return Desk(project, make_profile(name, **changes), {})
+
+
+def test_factory_makes_the_desk_of_a_step(tmp_path: Path) -> None:
+    """The factory that pyproject.toml names gives a step the desk of its project and profile."""
+    profile = make_profile("sim")
+    context: Context[Services] = Context("r", "s", 1, "t", tmp_path, tmp_path / "artifacts", profile)
+    desk = services(context)
+    assert (desk.project, desk.profile.name) == (tmp_path, "sim")
+    assert desk.kill_switch.flag == tmp_path / "kill.flag"
+    assert desk.clock.now().utcoffset() is not None
+
+
+@pytest.mark.parametrize("name", ["base", "sim", "paper_strict", "live_canary"])
+def test_shipped_profiles_agree_with_themselves(name: str) -> None:
+    """Trading rule 1: each shipped profile's mode, venue and account agree."""
+    check_agreement(make_profile(name))
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"live": True}, "live is true and venue is simulated"),
+        ({"venue": "live"}, "live is false and venue is live"),
+        ({"venue": "live", "live": True, "mode": "paper"}, "mode is paper and venue is live"),
+        ({"account": {"dedicated": False}}, "account.dedicated is false"),
+        ({"account": {"base_currency": "EUR"}}, "base currency is EUR"),
+    ],
+)
+def test_contradictions_are_refused(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    """Trading rules 1 and 2: a profile whose mode, venue and account contradict each other builds no desk."""
+    with pytest.raises(ProfileError) as caught:
+        make_desk(tmp_path, **changes)
+    assert said in caught.value.what
+
+
+def test_paper_needs_no_account_of_its_own(tmp_path: Path) -> None:
+    """Trading rule 2: only live mode asks for a dedicated account in USD."""
+    make_desk(tmp_path, "paper_strict", account={"dedicated": False, "base_currency": "EUR"})
+
+
+@pytest.mark.parametrize(
+    ("changes", "venue"), [({"venue": "paper"}, "paper"), ({"venue": "live", "live": True}, "live")]
+)
+def test_venues_that_are_not_built_are_refused(tmp_path: Path, changes: dict[str, Any], venue: str) -> None:
+    """A venue other than the simulated one is refused with "not built yet", in every mode; nothing stands in for it."""
+    desk = make_desk(tmp_path, **changes)
+    for mode in Mode:
+        with pytest.raises(VenueRefusal, match=f"venue {venue}; it is not built yet"):
+            desk.open_broker(mode, ScriptedQuotes())
+    with pytest.raises(VenueRefusal):
+        desk.open_venue()
+
+
+def test_live_session_asks_for_a_live_profile(tmp_path: Path) -> None:
+    """Trading rule 1: a live session needs a profile with mode: live; paper and shadow send nothing and need none."""
+    desk = make_desk(tmp_path, "paper_strict")
+    with pytest.raises(ProfileError, match="is for paper"):
+        desk.open_broker(Mode.LIVE, ScriptedQuotes())
+    for mode in (Mode.PAPER, Mode.SHADOW):
+        assert desk.open_broker(mode, ScriptedQuotes()).name == "simulated"
+
+
+def test_each_session_has_a_book_of_its_own(tmp_path: Path) -> None:
+    """Trading rule 16: a session's book starts flat and is nobody else's."""
+    desk, source = make_desk(tmp_path), ScriptedQuotes()
+    assert desk.open_broker(Mode.PAPER, source) is not desk.open_broker(Mode.PAPER, source)
+
+
+def test_recordings_are_found_from_the_project(tmp_path: Path) -> None:
+    """A path in a quote source is relative to the project, wherever the command was typed."""
+    write_lean(tmp_path / "data", seconds=400)
+    assert make_desk(tmp_path).open_quotes("replay:data").name == "replay:data"
+
+
+def test_strategy_is_the_profiles(tmp_path: Path) -> None:
+    """The strategy and its size come from the profile; one that there is not is refused by name."""
+    desk = make_desk(tmp_path, models={"max_weight_pct": 2, "coefficients": {"bias": 100}})
+    features = {"return_1_bps": 0.0, "return_5_bps": 0.0, "volatility_10_bps": 0.0}
+    assert float(desk.strategy().weight(features)) == pytest.approx(0.02)
+    with pytest.raises(ProfileError, match="'oracle'"):
+        make_desk(tmp_path, models={"name": "oracle"}).strategy()
