@@ -18,6 +18,7 @@ from aurora.engine.faults import Fault, RunbookError, did_you_mean, listed
 from aurora.engine.functions import FunctionTable, NoSuchStep, StepFunction
 from aurora.engine.graph import Library, Node, Plan, Scope, build_plan
 from aurora.engine.loader import value_problem_of
+from aurora.engine.policy import load_policy, prove
 from aurora.engine.profiles import load_profile
 from aurora.engine.project import Project
 from aurora.engine.spec import Param
@@ -38,7 +39,15 @@ def lint_plan(project: Project, plan: Plan, functions: FunctionTable, profile: P
         return sorted(set(plan.faults))
     linter = _Linter(project, plan, functions, profile)
     linter.check()
-    return sorted(set(plan.faults) | set(linter.faults))
+    by_name = {str(plan.nodes[node_id].step.uses): function for node_id, function in linter.found.items()}
+    return sorted({*plan.faults, *linter.faults, *_policy_faults(project, plan, by_name)})
+
+
+def _policy_faults(project: Project, plan: Plan, functions: Mapping[str, StepFunction]) -> list[Fault]:
+    try:
+        return prove(plan, functions, load_policy(project))
+    except RunbookError as error:
+        return list(error.faults)
 
 
 def lint_names(project: Project, names: Iterable[str], functions: FunctionTable) -> list[Fault]:

@@ -16,11 +16,12 @@ from aurora.errors import ProfileError
 from aurora.profile import Profile, Section
 
 SCHEMA = "profile.schema.json"
+NOT_PROFILES = ("governance", "models", "policy")
 
 
 def profile_names(project: Project) -> list[str]:
     """Return the names of the project's profiles, sorted."""
-    return sorted(path.stem for path in project.profiles.glob("*.yaml"))
+    return sorted(path.stem for path in project.profiles.glob("*.yaml") if path.stem not in NOT_PROFILES)
 
 
 def load_profile(project: Project | Path, name: str) -> Profile:
