@@ -427,6 +427,8 @@ class Runner:
                 raise TypeMismatch(f"{name!r} of the runbook {scope.runbook.name} {problem}")
             arguments[name] = encode(convert(plain, param.python_type))
         self._refuse_secret(f"the runbook {scope.runbook.name}", arguments)
+        if "profile" in arguments:
+            self.scopes.require_profile(str(arguments["profile"]))
         attempt = self.state.step(node.id).attempt + 1
         token = f"{self.facts.run}:{node.id}:{attempt}"
         self._record("step.started", {"step": node.id, "attempt": attempt, "token": token, "with": arguments})

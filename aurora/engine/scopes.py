@@ -11,6 +11,7 @@ from aurora.engine.graph import Node, Plan, Scope
 from aurora.engine.spec import Gate
 from aurora.engine.state import RunState
 from aurora.engine.values import Namespace, TypeMismatch, convert, decode, encode, exposed, holds_nan, shown
+from aurora.errors import AuroraError
 from aurora.profile import Profile
 
 
@@ -111,6 +112,13 @@ class Scopes:
             else:
                 self._profiles[scope] = self._load(str(name) if name is not None else "")
         return self._profiles[scope]
+
+    def require_profile(self, name: str) -> None:
+        """Raise TypeMismatch when a sub-runbook can't be given the profile `name`."""
+        try:
+            self._load(name)
+        except AuroraError as error:
+            raise TypeMismatch(error.what) from error
 
     def outputs(self, node_id: str) -> Namespace:
         """Return what expressions see of a step: its outputs and its status; of a sub-runbook: its steps."""
