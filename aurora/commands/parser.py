@@ -27,6 +27,8 @@ SHORT = {
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
     "schema": "print the JSON Schema of runbooks",
+    "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
+    "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
 }
 
 
@@ -308,6 +310,13 @@ def _explain(program: str) -> _Parser:
     return parser
 
 
+def _new(program: str) -> _Parser:
+    parser = _plain(program)
+    parser.add_argument("kind", metavar="runbook|step", choices=("runbook", "step"), help="what to write")
+    parser.add_argument("name", metavar="NAME", help="the runbook's name, or MODULE.FUNCTION of a step")
+    return parser
+
+
 _PARSERS: dict[str, Callable[[str], _Parser]] = {
     "runs": _runs,
     "show": _show,
@@ -316,5 +325,5 @@ _PARSERS: dict[str, Callable[[str], _Parser]] = {
     "report": _one_run,
     "lint": _lint,
     "explain": _explain,
-    "schema": _plain,
+    "schema": _plain, "new": _new, "doctor": _plain,
 }

@@ -100,6 +100,21 @@ def _holder(descriptor: int) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
+def holder_of(folder: Path, name: str) -> int:
+    """Return the process id that holds the lock `name` now; 0 when nobody does."""
+    try:
+        descriptor = os.open(folder / f"{name.replace('/', '_')}.lock", os.O_RDWR)
+    except FileNotFoundError:
+        return 0
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return int(_holder(descriptor).get("pid", -1))
+    finally:
+        os.close(descriptor)
+    return 0
+
+
 def working_file(folder: Path, run: str) -> Path:
     """Return the file that the workers of `run` lock while they live, made if it is not there. Raises RecordError."""
     path = folder / f"working:{run}.lock"
