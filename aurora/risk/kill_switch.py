@@ -47,20 +47,14 @@ class KillSwitch:
     def require_clear(self) -> None:
         """Raise SafetyStop when the flag is there."""
         if self.is_set:
-            by = "a rehearsal that did not end set it" if self._is_of_rehearsal() else "somebody stopped trading"
-            raise SafetyStop(
-                f"The kill flag is set: {self.flag}.",
-                means=f"{by}; nothing that opens a position will be sent",
-                todo="find out why; then a person removes the file",
-            )
+            raise self._stop()
 
     def write_rehearsal_flag(self) -> RehearsalFlag:
         """Write the flag as a rehearsal does. Raises SafetyStop when one is there already."""
         try:
             descriptor = os.open(self.flag, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o644)
         except FileExistsError:
-            self.require_clear()
-            raise
+            raise self._stop() from None
         with os.fdopen(descriptor, "w") as file:
             file.write(_REHEARSAL)
             file.flush()
@@ -86,6 +80,14 @@ class KillSwitch:
                 self.flag.hardlink_to(aside)
         aside.unlink()
         return is_own
+
+    def _stop(self) -> SafetyStop:
+        by = "a rehearsal that did not end set it" if self._is_of_rehearsal() else "somebody stopped trading"
+        return SafetyStop(
+            f"The kill flag is set: {self.flag}.",
+            means=f"{by}; nothing that opens a position will be sent",
+            todo="find out why; then a person removes the file",
+        )
 
     def _is_of_rehearsal(self) -> bool:
         try:

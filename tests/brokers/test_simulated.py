@@ -93,6 +93,14 @@ def test_displayed_size_bounds_the_fill() -> None:
     assert [position.quantity for position in broker.positions()] == [30]
 
 
+def test_empty_display_fills_nothing() -> None:
+    """Trading rule 16: a far touch that displays no shares fills none."""
+    broker, source = open_broker(steady(sizes=(0, 0)))
+    broker.place_order(make_order())
+    source.clock.sleep(1)
+    assert (state_of(broker).status, broker.executions()) == (OrderStatus.CANCELLED, ())
+
+
 @pytest.mark.parametrize(
     ("quote", "reason"),
     [

@@ -137,6 +137,13 @@ def test_damaged_record_is_refused_by_file_and_line(tmp_path: Path, lines: tuple
     assert said in caught.value.what
 
 
+def test_folder_in_place_of_a_record_is_refused(tmp_path: Path) -> None:
+    """What can't be opened is refused with the system's reason."""
+    (tmp_path / "s.jsonl").mkdir()
+    with pytest.raises(VenueRefusal, match="directory"):
+        RecordedQuotes(tmp_path / "s.jsonl", "r")
+
+
 def test_record_takes_no_options(tmp_path: Path) -> None:
     """A session's record begins where the session began: it has no day or start to choose."""
     write(tmp_path / "s.jsonl", HEADER, poll_line(0))

@@ -60,6 +60,16 @@ def test_sub_penny_prices_stay_as_recorded(tmp_path: Path) -> None:
     assert (str(quote.bid), str(quote.ask)) == ("168.0050", "168.01")
 
 
+def test_side_that_is_not_there_is_none(tmp_path: Path) -> None:
+    """Before the first line of a side, that side is missing: None, never zero."""
+    write_zip(lean_path(tmp_path, "tick", "ibm"), ["34200000,0,0,1820300,100,Q,1,0"])
+    source = open_quotes("replay:.", root=tmp_path)
+    source.subscribe(["IBM"])
+    quote = source.poll()["IBM"]
+    assert quote is not None
+    assert (quote.bid, quote.bid_size, quote.ask) == (None, 0, Decimal("182.03"))
+
+
 def test_one_file_can_be_named(data: Path) -> None:
     """The path of one Lean file replays that symbol and day."""
     source = open_quotes("replay:data/equity/usa/second/spy/20131007_quote.zip", root=data)

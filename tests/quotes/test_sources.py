@@ -44,6 +44,7 @@ def test_ibkr_is_refused_until_it_is_built(tmp_path: Path) -> None:
         ("dummy:seed=1,seed=2", "twice"),
         ("dummy:sed=1", "did you mean 'seed'"),
         ("dummy:gaps_per_hour=-1", "at least 0"),
+        ("dummy:gaps_per_hour=often", "gaps_per_hour was 'often'"),
         ("dummy:gaps_per_hour=nan", "at least 0"),
         ("dummy:day=2026-01-04", "a Sunday"),
         ("dummy:day=monday", "write it like 2013-10-07"),

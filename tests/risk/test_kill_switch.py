@@ -31,6 +31,8 @@ def test_anything_of_that_name_is_a_flag(tmp_path: Path) -> None:
         project.mkdir()
         make(project / FLAG)
         assert KillSwitch(project).is_set
+        with pytest.raises(SafetyStop, match="kill flag is set"):
+            KillSwitch(project).require_clear()
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root looks into every folder")

@@ -255,6 +255,14 @@ def test_rest_of_a_partial_fill_is_decided_anew(tmp_path: Path) -> None:
     assert ran.result.flat
 
 
+def test_order_of_the_last_poll_may_end(tmp_path: Path) -> None:
+    """An order that is in flight when the session ends is let end by itself; it is not cancelled and sent again."""
+    ran = run(tmp_path, steps=10, model=Wants(*["0.01"] * 9, "0"))
+    assert [decision["side"] for decision in ran.decisions] == ["BUY", "SELL"]
+    assert ran.polls[-1]["decisions"][0]["side"] == "SELL"
+    assert (ran.result.fills, ran.result.flat) == (2, True)
+
+
 def test_models_off_hold_everything(tmp_path: Path) -> None:
     """`models.enable: false` holds every symbol: nothing is asked, nothing is decided."""
     model = Wants()

@@ -64,6 +64,13 @@ def test_clipping_is_a_note() -> None:
     assert wish.notes == ("clipped from 50 to 9 shares by the cap of 1000 USD a trade",)
 
 
+def test_cap_that_buys_no_share_is_a_note() -> None:
+    """Trading rule 7: a cap below the price of a share leaves no order, and says so."""
+    wish = size("0.05", sizing=replace(SIZING, per_trade_notional_usd=Decimal(99)))
+    assert wish.order is None
+    assert wish.notes == ("clipped from 50 to 0 shares by the cap of 99 USD a trade",)
+
+
 def test_sale_is_not_clipped() -> None:
     """Trading rule 5: a reducing order skips the cap a trade."""
     order = size("0", 50).order
