@@ -176,11 +176,7 @@ def _damaged(path: Path, number: int, what: str) -> RecordError:
 
 def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRollup:
     notional, opened, largest = _amounts(sums)
-    breaches = []
-    if largest > trade_cap:
-        breaches.append(f"largest opening order {largest:.2f} USD, limit a trade {trade_cap:.2f} USD")
-    if notional > notional_cap:
-        breaches.append(f"notional {notional:.2f} USD, daily cap {notional_cap:.2f} USD")
+    breaches = _breaches(notional, notional_cap, largest, trade_cap)
     slippage = [_slippage_bps(fill, sums.decisions[fill["ref"]]) for fill in sums.fills]
     fees = [Decimal(fill["fee"]) / (fill["quantity"] * Decimal(fill["price"])) * 10_000 for fill in sums.fills]
     header, closed = sums.header, sums.closed
@@ -217,6 +213,15 @@ def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRo
         positions=[Holding(symbol, quantity) for symbol, quantity in sorted(sums.positions.items())],
         cash_usd=sums.cash,
     )
+
+
+def _breaches(notional: Decimal, notional_cap: Decimal, largest: Decimal, trade_cap: Decimal) -> list[str]:
+    breaches = []
+    if largest > trade_cap:
+        breaches.append(f"largest opening order {largest:.2f} USD, limit a trade {trade_cap:.2f} USD")
+    if notional > notional_cap:
+        breaches.append(f"notional {notional:.2f} USD, daily cap {notional_cap:.2f} USD")
+    return breaches
 
 
 def _amounts(sums: _Sums) -> tuple[Decimal, Decimal, Decimal]:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
@@ -13,21 +11,21 @@ from aurora.clock import Clock, SystemClock, iso
 from aurora.errors import SafetyStop, VenueRefusal
 from aurora.execution.flatten import flatten_book
 from aurora.execution.router import Decision, Router, Settlement
-from aurora.market.order import Fill, Order, OrderState, OrderStatus
+from aurora.market.order import Fill, OrderState, OrderStatus
 from aurora.market.quote import Quote
-from aurora.quotes.recorded import quote_as_json
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.kill_switch import KillSwitch
-from aurora.risk.tripwires import Hold, check_quote
+from aurora.risk.tripwires import check_quote
 from aurora.session.bars import WARM_UP_BARS, Bars
 from aurora.session.phases import PhaseTimes
+from aurora.session.poll import Poll
 from aurora.session.recorder import Recorder, decision_as_json, fill_as_json, order_as_json, seen_as_json
 from aurora.session.settings import SessionSettings
 from aurora.session.sizing import Sizing, size_order
 from aurora.session.strategy import Strategy
 from aurora.session.tally import Tally, equity_usd
 from aurora.session.timetable import Timetable
-from aurora.session.watched import Seen, WatchedQuotes
+from aurora.session.watched import WatchedQuotes
 
 REDUCING_POLLS = 3
 LOOK_S = 0.25
@@ -37,27 +35,6 @@ IN_FLIGHT_S = 2.0
 
 X = TypeVar("X")
 Y = TypeVar("Y")
-
-
-@dataclass
-class _Poll:
-    """What one poll saw and did, on its way to the record."""
-
-    number: int
-    due: datetime
-    at: datetime
-    step: int | None = None
-    since: list[Seen] = field(default_factory=list)
-    quotes: Mapping[str, Quote | None] = field(default_factory=dict)
-    holds: dict[str, tuple[Hold, ...]] = field(default_factory=dict)
-    notes: dict[str, list[str]] = field(default_factory=dict)
-    features: dict[str, Mapping[str, float]] = field(default_factory=dict)
-    weights: dict[str, Decimal] = field(default_factory=dict)
-    orders: list[Order] = field(default_factory=list)
-    decisions: list[Decision] = field(default_factory=list)
-
-    def note(self, symbol: str, text: str) -> None:
-        self.notes.setdefault(symbol, []).append(text)
 
 
 class Session:
@@ -204,17 +181,17 @@ class Session:
         self.phases.end_phase("record")
         self._show_progress()
 
-    def _look(self) -> _Poll:
+    def _look(self) -> Poll:
         self.tally.polls += 1
         jump = self._times.clock_jump_s
         if abs(jump) > CLOCK_JUMP_S:
             self.breaker.trip(f"the clock jumped by {jump:.1f} s, limit {CLOCK_JUMP_S} s")
-        poll = _Poll(self.tally.polls, self._times.due, self.clock.now(), since=self._source.drain())
+        poll = Poll(self.tally.polls, self._times.due, self.clock.now(), since=self._source.drain())
         poll.quotes = self._source.poll()
         self._source.drain()  # what this very look saw stands in `quotes`
         return poll
 
-    def _judge(self, poll: _Poll) -> None:
+    def _judge(self, poll: Poll) -> None:
         for symbol, quote in poll.quotes.items():
             holds = check_quote(symbol, quote, poll.at, self.settings.tripwires)
             self.breaker.count_poll(symbol, holds)
@@ -226,7 +203,7 @@ class Session:
         ticks = [quote.at for quote in poll.quotes.values() if quote is not None]
         self.breaker.count_ticks((poll.at - max(ticks, default=self._times.started)).total_seconds())
 
-    def _observe(self, poll: _Poll) -> None:
+    def _observe(self, poll: Poll) -> None:
         """Take this poll's bars in; compute features of the symbols that had eleven bars before it."""
         if not self._warmed_up:
             self._warmed_up = all(self._bars.is_warm(symbol) for symbol in self.settings.symbols)
@@ -248,7 +225,7 @@ class Session:
                 if features is not None:
                     poll.features[symbol] = features
 
-    def _predict(self, poll: _Poll) -> None:
+    def _predict(self, poll: Poll) -> None:
         for symbol, features in poll.features.items():
             weight = self._ask_model(poll, symbol, self._weight, features)
             if weight is not None:
@@ -261,7 +238,7 @@ class Session:
             raise ValueError(f"the weight was {weight}, it is -1 to 1")
         return weight
 
-    def _ask_model(self, poll: _Poll, symbol: str, question: Callable[[X], Y], about: X) -> Y | None:
+    def _ask_model(self, poll: Poll, symbol: str, question: Callable[[X], Y], about: X) -> Y | None:
         """Return the model's answer; None after a fallback: it is counted, the symbol held, the session locked out."""
         try:
             return question(about)
@@ -272,7 +249,7 @@ class Session:
             self.breaker.trip(text)
             return None
 
-    def _size(self, poll: _Poll) -> None:
+    def _size(self, poll: Poll) -> None:
         self._check_losses()
         in_flight = {state.order.symbol for state in self._broker.open_orders()}
         positions = {held.symbol: held.quantity for held in self._broker.positions()}
@@ -302,30 +279,18 @@ class Session:
             if lost > limit:
                 self.breaker.trip(f"{name} {lost:.2f} USD, limit {limit:.2f} USD")
 
-    def _route(self, poll: _Poll) -> None:
+    def _route(self, poll: Poll) -> None:
         for order in poll.orders:
             decision = self.router.route(order, poll.quotes[order.symbol])
             self.tally.count_decision(decision)
             poll.decisions.append(decision)
 
-    def _record(self, poll: _Poll) -> None:
+    def _record(self, poll: Poll) -> None:
         fills, self._new_fills = self._new_fills, []
         ends, self._new_ends = self._new_ends, []
         self._recorder.write(
             "poll",
-            n=poll.number,
-            step=poll.step,
-            due=iso(poll.due),
-            at=iso(poll.at),
-            since=seen_as_json(poll.since),
-            quotes={symbol: quote_as_json(quote) for symbol, quote in poll.quotes.items()},
-            holds={
-                symbol: [{"kind": hold.kind, "reason": hold.reason} for hold in holds]
-                for symbol, holds in poll.holds.items()
-            },
-            notes=poll.notes,
-            weights=poll.weights,
-            decisions=[decision_as_json(decision) for decision in poll.decisions],
+            **poll.as_json(),
             orders=[order_as_json(state) for state in ends],
             fills=[fill_as_json(fill) for fill in fills],
             positions={held.symbol: held.quantity for held in self._broker.positions()},
