@@ -1,0 +1,1 @@
+"""Aurora's budgets, each measured beside its floor in one run: `python -m benchmarks`."""

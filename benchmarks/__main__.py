@@ -1,0 +1,66 @@
+"""`python -m benchmarks`: measure, and print a table or JSON."""
+
+from __future__ import annotations
+
+import argparse
+import compileall
+import json
+import os
+import platform
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from benchmarks import engine, lint, memory, start
+from benchmarks.measure import Group, Size
+from benchmarks.project import ROOT
+from benchmarks.table import table
+
+BENCHMARKS: dict[str, Callable[[Size], Group]] = {
+    "start": start.measure,
+    "lint": lint.measure,
+    "engine": engine.measure,
+    "memory": memory.measure,
+}
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Measure what was asked for. A budget that is not kept is shown, and is no error: machines differ."""
+    options = _parser().parse_args(words)
+    size = Size(options.rounds, options.folder, options.steps, nightly=options.nightly)
+    if options.tiny:
+        size = Size(1, options.folder, steps=3, many_steps=5, lint_steps=10, nightly=options.nightly, warm_up=0)
+    else:
+        compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
+    groups = {}
+    for name in options.only or BENCHMARKS:
+        groups[name] = BENCHMARKS[name](size)
+        if not options.json:
+            print(table(groups[name]), end="\n\n", flush=True)
+    if options.json:
+        print(json.dumps({"machine": machine(), "groups": {name: group.data() for name, group in groups.items()}}))
+    return 0
+
+
+def machine() -> dict[str, object]:
+    """Return what figures hang on: the Python, the platform and the number of processors."""
+    return {"python": platform.python_version(), "platform": platform.platform(), "processors": os.cpu_count()}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Measure budgets beside their floors.")
+    names = ", ".join(BENCHMARKS)
+    parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=f"one of: {names}")
+    parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is measured (default 7)")
+    parser.add_argument("--steps", type=int, default=200, metavar="N", help="steps in a row (default 200)")
+    parser.add_argument("--nightly", action="store_true", help="10,000 steps in a row, too")
+    parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
+    parser.add_argument(
+        "--folder", type=Path, default=ROOT / "runs", help="where to run; a sync costs what the disk there asks (runs/)"
+    )
+    parser.add_argument("--json", action="store_true", help="print one JSON document")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

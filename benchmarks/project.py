@@ -1,0 +1,149 @@
+"""A project made for measuring: generated runbooks, steps that do nothing, and Aurora's programs started in it."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import tempfile
+import textwrap
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from aurora.engine.project import Project
+from aurora.journal import Event, read_journal
+from benchmarks.measure import Size
+
+ROOT = Path(__file__).resolve().parent.parent
+AURORA = [sys.executable, "-c", "from aurora.commands.main import entry; entry()"]
+INVOKE = [sys.executable, "-m", "invoke"]
+
+STEPS = '''
+    """Steps that do nothing, so that what is measured is the engine."""
+
+    import os
+    import re
+    import time
+    from dataclasses import dataclass
+    from pathlib import Path
+
+    from aurora.engine.registry import step
+
+    @dataclass(frozen=True)
+    class Out:
+        n: int
+
+    @dataclass(frozen=True)
+    class Called:
+        at: float
+
+    @dataclass(frozen=True)
+    class Peaks:
+        worker: float
+        warden: float
+
+    @step(repeat="safe")
+    def noop() -> None:
+        """Do nothing."""
+
+    @step(repeat="safe")
+    def pass_on(n: int = 1, text: str = "") -> Out:
+        """Return what was given."""
+        return Out(n)
+
+    @step(repeat="safe")
+    def called() -> Called:
+        """Return the time of the call."""
+        return Called(time.time())
+
+    @step(repeat="safe")
+    def peaks() -> Peaks:
+        """Return the peaks, in MiB, of this worker and of its parent, the warden."""
+        return Peaks(peak("self"), peak(str(os.getppid())))
+
+    def peak(process: str) -> float:
+        text = Path(f"/proc/{process}/status").read_text()
+        return int(re.search(r"VmHWM:\\s+(\\d+)", text)[1]) / 1024
+'''
+FILES = {
+    "steps/bench.py": textwrap.dedent(STEPS).lstrip(),
+    "profiles/base.yaml": "mode: paper\nvenue: simulated\nlimit: 400\n",
+    "tasks.py": "from aurora.commands.invoke_bridge import collection\n\nnamespace = collection()\n",
+}
+
+
+@dataclass(frozen=True)
+class Ended:
+    """A command that has ended: when it was started (seconds since 1970), how long it took, and what it printed."""
+
+    started: float
+    seconds: float
+    output: str
+
+
+class Bench:
+    """A project in `root`."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = root
+        self.project = Project(root)
+        for name, text in FILES.items():
+            self.write(name, text)
+
+    def write(self, name: str, text: str) -> Path:
+        """Write a file of the project."""
+        path = self.root / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, "utf-8")
+        return path
+
+    def book(self, name: str, steps: Sequence[str]) -> Path:
+        """Write a runbook; each step is its YAML without the dash, indented from its second line on."""
+        return self.write(f"runbooks/{name}.yaml", f"runbook: {name}\nsteps:\n" + "".join(f"  - {s}\n" for s in steps))
+
+    def call(self, command: Sequence[str]) -> Ended:
+        """Run a command here to its end. Raises RuntimeError unless it exits with 0."""
+        kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
+        started, clock = time.time(), time.perf_counter()
+        process = subprocess.run(
+            command,
+            cwd=self.root,
+            env={**kept, "PYTHONPATH": str(ROOT)},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        seconds = time.perf_counter() - clock
+        if process.returncode != 0:
+            raise RuntimeError(f"{' '.join(command[1:])} exited with {process.returncode}:\n{process.stderr}")
+        return Ended(started, seconds, process.stdout)
+
+    def events(self) -> tuple[Event, ...]:
+        """Return the events of the newest run."""
+        newest = max(self.project.runs.glob("2*"), key=lambda folder: folder.stat().st_mtime_ns)
+        return read_journal(newest / "journal.jsonl").events
+
+
+def written_step(number: int) -> str:
+    """Return a step such as people write: an argument from the step before, a gate, now and then needs and retry."""
+    before = max(number - 1, 0)
+    lines = [f"id: s{number}", f"title: The step {number}", "uses: bench.pass_on"]
+    if number:
+        lines.append(f'with: {{n: "{{{{ steps.s{before}.n }}}}", text: "after {before}"}}')
+        lines.append(f"gate: n == steps.s{before}.n and n < profile.limit")
+    if number % 10 == 9:
+        lines.append(f"needs: [s{before}, s{number - 5}]")
+        lines.append("retry: {max_attempts: 3, delay: 1s}")
+    return "\n    ".join(lines)
+
+
+@contextmanager
+def bench(size: Size) -> Iterator[Bench]:
+    """Make a project for as long as the block runs."""
+    size.folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=size.folder) as folder:
+        yield Bench(Path(folder).resolve())

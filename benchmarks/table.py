@@ -1,0 +1,47 @@
+"""How figures are shown: a table for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from benchmarks.measure import Figure, Group
+
+HEAD = ("", "median", "min – max", "× floor", "budget")
+
+
+def table(group: Group) -> str:
+    """Return a group's figures as lines in columns."""
+    rows = [(group.title, *HEAD[1:]), *map(_row, group.figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
+    return "\n".join(_line(row, widths) for row in rows)
+
+
+def _line(row: Sequence[str], widths: Sequence[int]) -> str:
+    name, *numbers, budget = row
+    cells = [f"{cell:>{width}}" for cell, width in zip(numbers, widths[1:-1], strict=True)]
+    return "   ".join([f"{name:<{widths[0]}}", *cells, budget]).rstrip()
+
+
+def _row(figure: Figure) -> tuple[str, str, str, str, str]:
+    low, high = min(figure.values), max(figure.values)
+    return (
+        f"  {figure.name}",
+        f"{_number(figure.median)} {figure.unit}".rstrip(),
+        f"{_number(low)} – {_number(high)}",
+        "" if figure.ratio is None else f"{figure.ratio:.2f}",
+        _budget(figure),
+    )
+
+
+def _budget(figure: Figure) -> str:
+    asked = []
+    if figure.most is not None:
+        asked.append(f"≤ {figure.most:g} {figure.unit}".rstrip())
+    if figure.most_of_floor is not None:
+        asked.append(f"≤ {figure.most_of_floor:g} × floor")
+    mark = {True: "✔ ", False: "✘ ", None: ""}[figure.kept]
+    return mark + ", ".join(asked)
+
+
+def _number(value: float) -> str:
+    return f"{value:.1f}" if value >= 10 else f"{value:.3f}" if value >= 0.01 else f"{value:.5f}"
