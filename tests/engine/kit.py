@@ -175,6 +175,16 @@ class Ran:
         """Return `type step` of each event of these types, in order."""
         return [f"{event.type} {event.data['step']}" for event in self.events if event.type in types]
 
+    def cut_after(self, type_: str, step: str | None = None) -> None:
+        """Cut the journal after the first such event, as a kill at that moment would have left it."""
+        path = self.folder / "journal.jsonl"
+        lines = path.read_bytes().splitlines(keepends=True)
+        for number, event in enumerate(self.events, start=1):
+            if event.type == type_ and event.data.get("step") == step:
+                path.write_bytes(b"".join(lines[:number]))
+                return
+        raise LookupError(f"{type_} {step}")
+
     def end(self, step: str) -> Mapping[str, Any]:
         """Return the one `step.finished` of a step; two would be a bug, whatever else a test looks for."""
         (found,) = self.of("step.finished", step)
@@ -286,6 +296,14 @@ class Lab:
     def last(self) -> Ran:
         """Return the newest run."""
         return Ran(self.project.runs / run_ids(self.project)[-1])
+
+    @property
+    def journal_text(self) -> str:
+        """Return the text of the newest run's journal, empty while there is none."""
+        for run_id in reversed(run_ids(self.project)):
+            path = self.project.runs / run_id / "journal.jsonl"
+            return path.read_text() if path.exists() else ""
+        return ""
 
     def close(self) -> None:
         """End what is still running."""
