@@ -1,0 +1,1 @@
+"""Alerts: telling somebody who is not looking at the screen."""
