@@ -1,16 +1,20 @@
-"""The composition root: the only place that builds brokers, quote sources and strategies for steps."""
+"""The composition root: the only place that builds brokers, quote sources, strategies and notifiers for steps."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
+from aurora.alerts.base import Alert, Delivery, tell
+from aurora.alerts.notifiers import build_notifiers
 from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import Clock, SystemClock
 from aurora.engine.context import Context
+from aurora.engine.secrets import Masker, secrets_of
 from aurora.errors import ProfileError, VenueRefusal
 from aurora.market.mode import Mode
 from aurora.profile import Profile
@@ -80,9 +84,11 @@ class Desk:
         coefficients = {name: float(value) for name, value in models.coefficients.items()}
         return LinearStrategy(coefficients, Decimal(models.max_weight_pct) / 100)
 
-    def notify(self, text: str) -> str:
-        """Say that nobody is told: alerts are not built yet."""
-        return "alerts are not built yet"
+    def notify(self, alert: Alert) -> Delivery:
+        """Tell `alert`, the profile's secrets masked, by each notifier that the profile asks for."""
+        mask = Masker(secrets_of(self.profile.secrets, self.environment)).text
+        notifiers = build_notifiers(self.profile.alerts, self.project, self.environment, self.clock)
+        return tell(notifiers, replace(alert, title=mask(alert.title), text=mask(alert.text)))
 
 
 def check_agreement(profile: Profile) -> None:

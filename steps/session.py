@@ -68,7 +68,9 @@ def rehearse_kill_switch(context: Context[Services], symbols: list[str], quotes:
     from aurora.session import rehearsal, run  # noqa: PLC0415 - lint imports this module, only workers need the loop
 
     attempt = run.Attempt(context.token, context.artifacts, context.progress, lambda: context.stopping)
-    return rehearsal.rehearse_kill_switch(context.services, tuple(symbols), quotes, attempt)
+    found = rehearsal.rehearse_kill_switch(context.services, tuple(symbols), quotes, attempt)
+    context.log(f"alert: {found.notice}")
+    return found
 
 
 def _run(

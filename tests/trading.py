@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from aurora.alerts.base import Alert, Delivery
 from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import ManualClock
@@ -143,9 +144,9 @@ class FakeServices:
     def strategy(self) -> Strategy:
         return self.model or LinearStrategy({"bias": 1.0}, Decimal("0.01"))
 
-    def notify(self, text: str) -> str:
-        self.notices.append(text)
-        return ""
+    def notify(self, alert: Alert) -> Delivery:
+        self.notices.append(alert.text)
+        return Delivery(True, "")
 
 
 DAY = date(2013, 10, 7)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from decimal import Decimal
 
+from aurora.alerts.base import Alert, Priority
 from aurora.execution.router import Stage
 from aurora.market.mode import Mode
 from aurora.market.order import Order, Side
@@ -45,18 +46,27 @@ def rehearse_kill_switch(services: Services, symbols: tuple[str, ...], quotes: s
         result = run_session(services, request, replace(attempt, on_progress=set_flag), after_run=try_to_open)
     finally:
         removed = bool(flags) and switch.remove_rehearsal_flag(flags[0])
-    notice = services.notify("Rehearsal: the kill flag halted a session. No action is needed.")
+    halted = result.halted and result.polls == FLAG_AFTER_POLLS
+    notice = services.notify(_alert(services, halted))
     return KillRehearsal(
-        halted=result.halted and result.polls == FLAG_AFTER_POLLS,
+        halted=halted,
         opening_refused=stages == [Stage.KILL],
-        notified=not notice,
-        notice=notice,
+        notified=notice.delivered,
+        notice=notice.detail,
         flag_removed=removed,
         polls=result.polls,
         polls_after_flag=result.polls - FLAG_AFTER_POLLS,
         halt_ms=Decimal(str(round((times[-1] - times[0]) * 1000, 3))) if len(times) == 2 else Decimal(0),
         recording=result.recording,
     )
+
+
+def _alert(services: Services, halted: bool) -> Alert:
+    text = (
+        "The kill flag halted a session. No action is needed." if halted else "A session DID NOT HALT at the kill flag."
+    )
+    tags = ("rehearsal", "kill-switch")
+    return Alert("Rehearsal of the kill switch", text, Priority.HIGH, tags, services.clock.now())
 
 
 def _offer_order(session: Session, symbol: str) -> Stage:

@@ -64,7 +64,7 @@ class KillRehearsal:
 
     halted:           the session ended because of the flag, and made no poll after it.
     opening_refused:  an opening order offered to the session's router under the flag was refused for it.
-    notified:         the trader was told; notice says why not.
+    notified:         a push was accepted by its server; a line in a log tells nobody. notice: what became of the alert.
     flag_removed:     the rehearsal took its own flag away (false: somebody else's is there now, and stays).
     halt_ms:          from the flag to the end of the session, on the machine's clock.
     """
@@ -122,8 +122,8 @@ def sample_rehearsal() -> KillRehearsal:
     return KillRehearsal(
         halted=True,
         opening_refused=True,
-        notified=False,
-        notice="dry run",
+        notified=True,
+        notice="none was sent: dry run",
         flag_removed=True,
         polls=0,
         polls_after_flag=0,

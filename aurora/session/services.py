@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Protocol
 
+from aurora.alerts.base import Alert, Delivery
 from aurora.brokers.base import Broker
 from aurora.clock import Clock
 from aurora.market.mode import Mode
@@ -53,5 +54,5 @@ class Services(Protocol):
     def strategy(self) -> Strategy:
         """Return the profile's strategy. Raises ProfileError when the profile names none that there is."""
 
-    def notify(self, text: str) -> str:
-        """Tell the trader `text` by push; return "" when it was delivered, else why it was not."""
+    def notify(self, alert: Alert) -> Delivery:
+        """Tell the trader `alert`; delivered only when what reaches a person took it. Never raises."""

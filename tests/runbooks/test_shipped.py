@@ -13,6 +13,8 @@ from typing import Any
 import pytest
 import yaml
 
+from tests.push_server import TOPIC, PushServer, free_port
+
 ROOT = Path(__file__).resolve().parents[2]
 ANSWERS = "profiles/answers/rehearse.yaml"
 SECONDS = 100
@@ -23,25 +25,26 @@ def desk(tmp_path: Path) -> Path:
     """Return a copy of the project's runbooks, steps and profiles, committed to a repository of its own."""
     for name in ("runbooks", "steps", "profiles"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    shutil.copy(ROOT / "pyproject.toml", tmp_path)
-    (tmp_path / ".gitignore").write_text("runs/\n__pycache__/\n")
+    for name in ("pyproject.toml", ".gitignore"):
+        shutil.copy(ROOT / name, tmp_path)
     git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"]
     for words in (["init", "-q"], ["add", "-A"], ["commit", "-qm", "all"]):
         subprocess.run([*git, *words], cwd=tmp_path, check=True)
     return tmp_path
 
 
-def aurora(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
-    """Run one command in `desk`, with no terminal, as cron would."""
+def aurora(desk: Path, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run one command in `desk`, with no terminal, as cron would; `variables` are added to the environment."""
     program = [sys.executable, "-c", "from aurora.commands.main import entry; entry()"]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "true"}
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "true", **variables}
     return subprocess.run([*program, *words], cwd=desk, env=environment, stdin=subprocess.DEVNULL,
                           capture_output=True, text=True, timeout=SECONDS, check=False)  # fmt: skip
 
 
-def rehearse(desk: Path, *words: str) -> subprocess.CompletedProcess[str]:
+def rehearse(desk: Path, *words: str, profile: str = "sim", **variables: str) -> subprocess.CompletedProcess[str]:
     """Run go-live as `make rehearse` does, in few steps."""
-    return aurora(desk, "runbook", "go-live", "--profile", "sim", "--steps", "30", "--answers", ANSWERS, *words)
+    command = ["runbook", "go-live", "--profile", profile, "--steps", "30", "--answers", ANSWERS]
+    return aurora(desk, *command, *words, **variables)
 
 
 def journal(desk: Path) -> list[dict[str, Any]]:
@@ -70,13 +73,67 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     assert "scripted" in (folder / "report.html").read_text()
 
 
-def test_only_a_remark_on_alerts_keeps_a_clean_rehearsal_from_green(desk: Path) -> None:
-    """What is not built is said: the kill switch told nobody; nothing else is red in a clean rehearsal."""
-    rehearse(desk)
-    reds = [
-        (step, gate["check"]) for step, end in ends(desk).items() for gate in end["gates"] if gate["verdict"] != "pass"
-    ]
-    assert reds == [("kill_switch", "notified")]
+def test_a_clean_rehearsal_is_green_each_time(desk: Path) -> None:
+    """In a clean checkout no gate has a remark, in a second run neither: what a run writes is no change of the code."""
+    for _ in range(2):
+        rehearse(desk)
+        gates = [(step, gate) for step, end in ends(desk).items() for gate in end["gates"]]
+        assert [(step, gate["check"]) for step, gate in gates if gate["verdict"] != "pass"] == []
+        assert journal(desk)[-1]["data"]["outcome"] == "green"
+
+
+def test_sim_tells_nobody_and_says_so(desk: Path) -> None:
+    """A rehearsal under sim pushes nothing, even where an address is set, and its outputs don't claim otherwise."""
+    with PushServer() as server:
+        rehearse(desk, NTFY_URL=server.address)
+    outputs = ends(desk)["kill_switch"]["outputs"]
+    assert outputs["notified"] is False
+    assert "nobody is told" in outputs["notice"]
+    assert server.received == []
+    (line,) = (desk / "logs/alerts.log").read_text().splitlines()
+    assert json.loads(line)["title"] == "Rehearsal of the kill switch"
+
+
+@pytest.fixture
+def pushing(desk: Path) -> Path:
+    """Return a desk with a profile `phone`: sim, but it pushes."""
+    (desk / "profiles/phone.yaml").write_text("extends: sim\nsecrets: [NTFY_URL]\nalerts: {push: true}\n")
+    return desk
+
+
+def test_kill_switch_rehearsal_tells_the_phone(pushing: Path) -> None:
+    """Where the profile pushes, one message gets to the server during the rehearsal, and the gate is green."""
+    with PushServer() as server:
+        done = rehearse(pushing, profile="phone", NTFY_URL=server.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [each.headers["Title"] for each in server.received] == ["Rehearsal of the kill switch"]
+    assert ends(pushing)["kill_switch"]["outputs"]["notified"] is True
+    assert not spilled(pushing, done)
+
+
+def test_nobody_told_is_red_before_anything_goes_live(pushing: Path) -> None:
+    """A profile that wants a push which nobody takes is red, exit 3: no session runs, and the address stays secret."""
+    done = rehearse(pushing, profile="phone", NTFY_URL=f"http://127.0.0.1:{free_port()}/{TOPIC}")
+    assert done.returncode == 3, done.stdout + done.stderr
+    finished = ends(pushing)
+    assert (finished["kill_switch"]["status"], finished["live"]["status"]) == ("red", "omitted")
+    assert "nothing listens" in finished["kill_switch"]["outputs"]["notice"]
+    assert "nothing listens" in done.stdout
+    assert not spilled(pushing, done)
+
+
+def test_missing_address_is_a_red_preflight(pushing: Path) -> None:
+    """A profile that pushes does not pass preflight without an address: exit 2."""
+    done = rehearse(pushing, profile="phone", NTFY_URL="")
+    assert done.returncode == 2
+    assert ends(pushing)["preflight/environment"]["status"] == "red"
+
+
+def spilled(desk: Path, done: subprocess.CompletedProcess[str]) -> list[str]:
+    """Return where the address of the push stands in what a run said or wrote."""
+    written = [path for folder in ("runs", "logs") for path in (desk / folder).rglob("*") if path.is_file()]
+    found = [str(path) for path in written if TOPIC in path.read_text(errors="replace")]
+    return found + (["the terminal"] if TOPIC in done.stdout + done.stderr else [])
 
 
 def test_requires_is_recorded_as_not_checked_on_the_simulated_venue(desk: Path) -> None:
