@@ -173,6 +173,7 @@ OFFENCES = {
     "Steps get their services from the engine": ("steps/offence.py", "import aurora.commands"),
     "The engine and the evidence know no trading": ("aurora/engine/offence.py", "import aurora.market"),
     "Only aurora.ibkr imports the IB client": ("aurora/brokers/offence.py", "import ib_async"),
+    "Only the desk builds notifiers": ("aurora/analytics/offence.py", "import aurora.alerts.push"),
     "Nothing imports the task file": ("aurora/session/offence.py", "def late() -> None:\n    import tasks"),
     "No cycles": ("aurora/execution/offence.py", "import aurora.execution.second"),
 }
