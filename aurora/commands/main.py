@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import functools
 import importlib
+import os
 import sys
+import traceback
 from collections.abc import Sequence
 
 from aurora.commands.parser import Invocation, parse
-from aurora.engine.project import find_project
-from aurora.errors import AuroraError
+from aurora.engine.project import Project, find_project
+from aurora.errors import AuroraError, InternalError
 
 _MODULES = {"runbook": "run", "report": "report"}
 
@@ -29,11 +31,33 @@ def main(words: Sequence[str] | None = None, program: str = "aurora") -> int:
 
 
 def dispatch(invocation: Invocation) -> int:
-    """Run a parsed command. Raises AuroraError."""
+    """Run a parsed command. Raises AuroraError: a bug of Aurora's own comes as InternalError, its trace in a file."""
     name = _MODULES.get(invocation.command, invocation.command)
-    module = importlib.import_module(f"aurora.commands.{name}")
-    code: int = module.execute(find_project_once(), invocation)
+    project = find_project_once()
+    try:
+        module = importlib.import_module(f"aurora.commands.{name}")
+        code: int = module.execute(project, invocation)
+    except (AuroraError, BrokenPipeError):
+        raise
+    except Exception as error:
+        raise _bug(project, error) from error
     return code
+
+
+def _bug(project: Project, error: Exception) -> InternalError:
+    trace = traceback.format_exc()
+    path = project.runs / f"bug-{os.getpid()}.txt"
+    try:
+        path.write_text(trace, "utf-8")
+        where = f"with the file {project.shown(path)}"
+    except OSError:
+        sys.stderr.write(trace)
+        where = "with the lines above"
+    return InternalError(
+        f"{type(error).__name__}: {str(error)[:300]}",
+        means="a bug in Aurora; a run that was going on is on record and can be resumed",
+        todo=f"report it {where}",
+    )
 
 
 def say_error(error: AuroraError) -> None:

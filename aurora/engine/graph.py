@@ -15,7 +15,7 @@ from aurora.errors import UsageError
 Section = Literal["steps", "finally", "on_failure"]
 
 
-@dataclass(eq=False)
+@dataclass(eq=False, repr=False)
 class Scope:
     """One inlined runbook: the root's `container` is None, a sub-runbook's is the id of the step that runs it."""
 
@@ -23,6 +23,9 @@ class Scope:
     container: str | None = None
     parent: Scope | None = None
     nodes: list[str] = field(default_factory=list)
+
+    def __repr__(self) -> str:
+        return f"<scope of {self.runbook.name} at {self.container or 'the root'}>"
 
     @property
     def prefix(self) -> str:

@@ -47,8 +47,8 @@ class Walk:
         self.open_scope("")
         for node in self.plan.nodes.values():
             state = self.state.steps.get(node.id)
-            if state is None:
-                continue
+            if state is None or node.scope not in self._left:
+                continue  # not started, or inside a sub-runbook that has ended
             if node.step.kind == "runbook" and state.unsettled:
                 self._pushed.add(node.id)
                 self.open_scope(node.id)
