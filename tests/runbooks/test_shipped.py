@@ -214,6 +214,30 @@ def test_a_dry_run_sends_nothing_and_asks_nobody(desk: Path) -> None:
     assert journal(desk)[-1]["data"]["outcome"] == "amber"
 
 
+def test_a_rehearsal_killed_in_its_session_asks_what_became_of_it(desk: Path) -> None:
+    """Engine rule 18: after kill -9 inside the live session nobody guesses; settled by a person, the rest runs once."""
+    program = [sys.executable, "-c", "from aurora.commands.main import entry; entry()"]
+    words = ["runbook", "go-live", "--profile", "sim", "--steps", "4000", "--answers", ANSWERS]
+    words += ["--quotes", "dummy:seed=2,gaps_per_hour=0"]
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "CI": "true"}
+    with subprocess.Popen([*program, *words], cwd=desk, env=environment, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, text=True) as engine:  # fmt: skip
+        assert engine.stdout is not None
+        for line in engine.stdout:
+            if line.startswith("▶ live"):
+                engine.kill()
+                break
+    waiting = aurora(desk, "resume", "last")
+    assert waiting.returncode == 4, waiting.stdout + waiting.stderr
+    assert "--settle live=" in waiting.stdout
+    assert aurora(desk, "runbook", "go-live", "--profile", "sim").returncode == 2  # the group is blocked
+    done = aurora(desk, "resume", "last", "--settle", "live=not_done")
+    assert done.returncode == 0, done.stdout + done.stderr
+    started = [event["data"]["step"] for event in journal(desk) if event["type"] == "step.started"]
+    assert started.count("kill_switch") == 1
+    assert started.count("live") == 2
+
+
 def test_warmup_sends_no_order(desk: Path) -> None:
     """Shadow computes everything and sends nothing."""
     done = aurora(desk, "runbook", "warmup", "--steps", "40")
