@@ -3,6 +3,9 @@
 
 PYTHON ?= python3
 QUOTES ?= dummy
+COMMA := ,
+# A recording holds what it holds; generated quotes know every symbol.
+SYMBOLS ?= $(if $(filter replay:%,$(QUOTES)),SPY,SPY$(COMMA)TSLA)
 ARGS   ?=
 
 VENV := .venv
@@ -23,9 +26,9 @@ help: ## Show this list
 
 setup: $(RUN) ## Make .venv with what a run needs
 
-rehearse: $(RUN) ## Rehearse the go-live checklist; QUOTES=dummy or replay:FOLDER
+rehearse: $(RUN) ## Rehearse the go-live checklist; QUOTES=dummy or replay:FOLDER, SYMBOLS=SPY
 	@$(COMPILE)
-	$(BIN)/invoke runbook go-live --profile sim --quotes "$(QUOTES)" --answers profiles/answers/rehearse.yaml $(ARGS)
+	$(BIN)/invoke runbook go-live --profile sim --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" --answers profiles/answers/rehearse.yaml $(ARGS)
 
 live: $(RUN) ## Run the go-live checklist for real; ARGS="--symbols SPY"
 	@$(COMPILE)

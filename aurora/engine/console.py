@@ -200,7 +200,10 @@ class PlainLines:
             if gate["verdict"] != "pass":
                 self._gate(gate)
         if data["error"]:
-            self.line(f"    {data['error']['type']}: {one_line(data['error']['message'])}", "red")
+            first, *more = data["error"]["message"].splitlines() or [""]
+            self.line(f"    {data['error']['type']}: {one_line(first)}", "red")
+            for line in more[:4]:
+                self.line(f"    {one_line(line)}", "red")
             trace = data["error"]["trace"].strip().splitlines()
             for line in trace[-4:-1] if len(trace) > 3 else []:
                 self.line(f"    {one_line(line)}", "dim")

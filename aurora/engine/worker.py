@@ -24,6 +24,7 @@ from aurora.engine.context import Context
 from aurora.engine.functions import FunctionTable, NoSuchStep, StepFunction
 from aurora.engine.registry import Verdict
 from aurora.engine.values import TypeMismatch, decode, encode
+from aurora.errors import AuroraError
 from aurora.profile import Profile, Section
 
 MAX_MESSAGE = 8_000_000
@@ -50,6 +51,7 @@ class Worker:
         self.busy = False
         self.sending = False
         self.broken_off = False
+        self.saw_stop = False
         self.last_progress = 0.0
         self.working: int | None = None
 
@@ -85,7 +87,7 @@ class Worker:
 
     def _on_profile(self, request: dict[str, Any]) -> None:
         profile = Profile(request["name"], Section(unpack(request["values"])), tuple(request["files"]))
-        self.profiles[request["name"]] = profile
+        self.profiles[request["key"]] = profile
 
     def _on_run(self, request: dict[str, Any]) -> None:
         """Run one attempt of a step; every way in which it can end is one answer.
@@ -94,7 +96,10 @@ class Worker:
         3. it raised, or called sys.exit: `error` with the trace; 4. it was asked to stop and did not look: no answer,
         and the process ends; 5. the process dies, or is killed: no answer either.
         """
-        self._answer(request, lambda function, arguments: {"result": self._call(function, arguments)})
+        self._answer(
+            request,
+            lambda function, arguments: {"result": self._call(function, arguments), "stopped": self.saw_stop},
+        )
 
     def _on_verify(self, request: dict[str, Any]) -> None:
         def verify(function: StepFunction, arguments: dict[str, Any]) -> dict[str, Any]:
@@ -115,7 +120,7 @@ class Worker:
         if self._engine_is_gone():
             os._exit(0)
         try:
-            self.busy, self.cooperative = True, False
+            self.busy, self.cooperative, self.saw_stop = True, False, False
             self._start_afresh()
             reply = act(*self._prepare(request))
         except NoSuchStep as error:
@@ -205,6 +210,7 @@ class Worker:
 
     def _is_stopping(self) -> bool:
         self.cooperative = True
+        self.saw_stop = self.stop_asked
         return self.stop_asked
 
     def _on_progress(self, done: float, total: float | None, label: str) -> None:
@@ -216,6 +222,8 @@ class Worker:
 
     def _described(self, error: BaseException) -> dict[str, str]:
         kind = type(error).__name__
+        if isinstance(error, AuroraError):  # said in words already: what happened, what it means, what to do
+            return {"type": kind, "message": error.diagnostics()[:MAX_TEXT], "trace": ""}
         try:
             message, trace = str(error), "".join(traceback.format_exception(error))
         except Exception as second:  # noqa: BLE001 - an error that can't say what it is must not hide that it was

@@ -67,9 +67,10 @@ class LogLine:
 
 @dataclass(frozen=True)
 class Result:
-    """The step function returned; `outputs` is encoded."""
+    """The step function returned; `outputs` is encoded. `stopped`: it had seen that it was asked to stop."""
 
     outputs: Any
+    stopped: bool = False
 
 
 @dataclass(frozen=True)
@@ -225,7 +226,8 @@ class LocalWorker:
         if profile.digest not in self._told:
             self._told.add(profile.digest)
             values = pack(profile.values.plain())
-            self._send({"op": "profile", "name": profile.digest, "values": values, "files": profile.files})
+            named = {"key": profile.digest, "name": profile.name}
+            self._send({"op": "profile", **named, "values": values, "files": profile.files})
         self._tell(f"arm {'-' if timeout is None else timeout} {grace}")
         self._send(
             {
@@ -283,7 +285,7 @@ class LocalWorker:
             if "progress" in message:
                 progress = [Progress(*message["progress"])]
             elif message.get("token") == self._token and "result" in message:
-                answer = [Result(message["result"])]
+                answer = [Result(message["result"], message.get("stopped", False))]
             elif message.get("token") == self._token and "error" in message:
                 answer = [Failure(**message["error"])]
         log = self._lines(self._log, FEW_CHUNKS)
