@@ -3,41 +3,41 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
-import platform
 import shutil
-import socket
-import subprocess
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import aurora
 from aurora.clock import Clock, SystemClock
-from aurora.engine.functions import FunctionTable, StepFunction
-from aurora.engine.graph import Library, Node, Plan, build_plan
-from aurora.engine.lint import lint_plan, require_sound
 from aurora.engine.locks import Locks, wait_for_workers, working_file
-from aurora.engine.profiles import load_profile, profile_names
+from aurora.engine.opening import (
+    GitState,
+    Prepared,
+    changes_since,
+    check_requirements,
+    input_files,
+    lock_names,
+    mode_and_venue,
+    opening_facts,
+    operator,
+    prepare,
+    read_params,
+)
 from aurora.engine.project import Project
 from aurora.engine.prompts import Person, Scripted, os_user, read_answers
 from aurora.engine.records import JOURNAL, find_run, is_unfinished, new_run, read_record
 from aurora.engine.runner import Facts, Listener, Runner
 from aurora.engine.scopes import Scopes
-from aurora.engine.secrets import Masker, read_environment, secrets_of
 from aurora.engine.signals import Signals
 from aurora.engine.state import RunState
-from aurora.engine.values import TypeMismatch, decode, encode
+from aurora.engine.values import encode
 from aurora.engine.workers import LocalWorkers, Progress, keep_standard_descriptors
-from aurora.errors import AuroraError, OperatorError, RecordError, ResumeRefused, UsageError
+from aurora.errors import AuroraError, OperatorError, ResumeRefused, UsageError
 from aurora.journal import Event, Journal
-from aurora.profile import Profile, Section
 
-SIMULATED = "simulated"
 LOCKS = ".locks"
 
 
@@ -50,58 +50,6 @@ class Desk:
     clock: Clock = field(default_factory=SystemClock)
     on_end: Callable[[Path], object] = bool
     """Called with the run's folder after each leg; renders the reports."""
-
-
-@dataclass
-class Prepared:
-    """A runbook that passed lint, with all that a run of it needs."""
-
-    project: Project
-    plan: Plan
-    functions: Mapping[str, StepFunction]
-    profile: Profile
-    params: Mapping[str, Any]
-    environment: Mapping[str, str]
-    masker: Masker
-
-    @property
-    def simulated(self) -> bool:
-        """Return whether nothing real can come of a run."""
-        return self.profile.values.get("venue") == SIMULATED
-
-    def load(self, name: str) -> Profile:
-        """Return the profile `name` for a sub-runbook; it must speak of the same venue as the run's own."""
-        if name in ("", self.profile.name):
-            return self.profile
-        profile = load_profile(self.project, name)
-        if profile.values.get("venue") != self.profile.values.get("venue"):
-            raise UsageError(
-                f"The profile {name} has the venue {profile.values.get('venue')}, the run has "
-                f"{self.profile.values.get('venue')}."
-            )
-        return profile
-
-
-def prepare(project: Project, name: str, params: Mapping[str, Any], *, library: Library | None = None) -> Prepared:
-    """Load, lint and resolve the runbook `name`. Raises RunbookError with all faults, ProfileError, UsageError."""
-    plan = build_plan(library or Library(project), name)
-    table = FunctionTable(project.root)
-    profile = _profile(project, plan, params)
-    require_sound(lint_plan(project, plan, table, profile))
-    functions = {str(node.step.uses): table.find(str(node.step.uses)) for node in plan.nodes.values() if node.step.uses}
-    environment = read_environment(project.root)
-    secrets = profile.values.get("secrets", [])
-    masker = Masker(secrets_of(secrets if isinstance(secrets, list) else [], environment))
-    return Prepared(project, plan, functions, profile, params, environment, masker)
-
-
-def _profile(project: Project, plan: Plan, params: Mapping[str, Any]) -> Profile:
-    name = params.get("profile")
-    if name:
-        return load_profile(project, str(name))
-    if "profile" not in plan.root.params and "base" in profile_names(project):
-        return load_profile(project, "base")
-    return Profile("(none)", Section({}))
 
 
 def start_run(
@@ -130,15 +78,15 @@ def start_run(
                 todo="leave --answers out, or choose a profile with venue: simulated",
             )
         person = Scripted(read_answers(answers), answers.name)
-    requirements = _requirements(prepared)
+    requirements = check_requirements(prepared)
     with contextlib.ExitStack() as held:
-        code = held.enter_context(_Code(project.root))
+        code = held.enter_context(GitState(project.root))
         signals = held.enter_context(Signals())
         held.enter_context(signals.caught())
         folder = new_run(project, prepared.plan.root.name, desk.clock.now())
         try:
             locks = held.enter_context(_locks(prepared, folder.name))
-            opened = _opened(prepared, folder, dry_run, answers, requirements, code.read())
+            opened = opening_facts(prepared, folder, dry_run, answers, requirements, code.read())
             journal = held.enter_context(Journal.create(folder / JOURNAL, desk.clock, prepared.masker))
             event = journal.append("run.opened", opened)
         except BaseException:
@@ -171,8 +119,8 @@ def resume_run(
             todo=f"start a new one: invoke runbook {record.state.opened['runbook']}",
         )
     opened = record.state.opened
-    prepared = prepare(project, opened["runbook"], _read_params(project, opened))
-    changes = _changes(prepared, opened)
+    prepared = prepare(project, opened["runbook"], read_params(project, opened))
+    changes = changes_since(prepared, opened)
     if changes and not accept_changes:
         raise ResumeRefused(
             f"The run {record.id} was opened with other inputs: {'; '.join(changes)}.",
@@ -192,7 +140,7 @@ def resume_run(
             raise ResumeRefused(f"The run {record.id} has just been finished by another process.")
         data = {
             "pid": os.getpid(),
-            "operator": _operator(),
+            "operator": operator(),
             "changes": changes,
             "accepted": accept_changes,
             "cancel": cancel,
@@ -321,7 +269,7 @@ def _refuse_secrets(prepared: Prepared, answers: Path | None) -> None:
             means="parameters are written down and can be seen by other processes; nothing was run",
             todo="leave it out; a step reads secrets from its environment",
         )
-    files = {**_inputs(prepared), **({answers.name: answers} if answers is not None else {})}
+    files = {**input_files(prepared), **({answers.name: answers} if answers is not None else {})}
     for name, path in files.items():
         if path.is_file() and masker.holds(path.read_text("utf-8", "replace")):
             raise OperatorError(
@@ -333,7 +281,7 @@ def _refuse_secrets(prepared: Prepared, answers: Path | None) -> None:
 
 def _refuse_another_venue(prepared: Prepared, run: str, opened: Mapping[str, Any]) -> None:
     """Refuse to go on elsewhere: what was rehearsed must not end on a real account, whoever accepts changes."""
-    now = _where(prepared)
+    now = mode_and_venue(prepared)
     before = {name: opened[name] for name in now}
     if now != before:
         raise ResumeRefused(
@@ -345,10 +293,10 @@ def _refuse_another_venue(prepared: Prepared, run: str, opened: Mapping[str, Any
 
 
 def _refuse_settled(state: RunState, settle: Mapping[str, str]) -> None:
+    functions = {entry["id"] for entry in state.opened["plan"] if entry["kind"] == "uses"}
+    unknown = [name for name, step in state.steps.items() if step.doubtful and name.partition("[")[0] in functions]
     for step_id in settle:
-        step = state.steps.get(step_id)
-        if step is None or not step.unsettled or step.items is not None:
-            unknown = [name for name, each in state.steps.items() if each.unsettled and each.items is None]
+        if step_id not in unknown:
             raise UsageError(
                 f"--settle names {step_id!r}, which is no step whose outcome is unknown.",
                 means="nothing was run",
@@ -356,81 +304,9 @@ def _refuse_settled(state: RunState, settle: Mapping[str, str]) -> None:
             )
 
 
-def _where(prepared: Prepared) -> dict[str, str]:
-    values = prepared.profile.values
-    return {"mode": str(values.get("mode", "none")), "venue": str(values.get("venue", "none"))}
-
-
-class _Code(contextlib.AbstractContextManager["_Code"]):
-    """The project's commit, asked of git while other things go on; None where there is no git or no repository."""
-
-    def __init__(self, root: Path) -> None:
-        self._git: subprocess.Popen[bytes] | None = None
-        with contextlib.suppress(OSError):  # no git on this machine: the code's commit is not known
-            self._git = subprocess.Popen(
-                ["git", "status", "--porcelain=v2", "--branch"],
-                cwd=root,
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=subprocess.DEVNULL,
-            )
-
-    def __exit__(self, *_: object) -> None:
-        if self._git is not None and self._git.returncode is None:
-            self._git.kill()
-            self._git.communicate()
-
-    def read(self) -> dict[str, Any] | None:
-        if self._git is None:
-            return None
-        try:
-            text, _ = self._git.communicate(timeout=10)
-        except subprocess.TimeoutExpired:
-            return None
-        lines = text.decode("utf-8", "replace").splitlines()
-        commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), None)
-        if self._git.returncode != 0 or commit is None:
-            return None
-        return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
-
-
-def _requirements(prepared: Prepared) -> list[dict[str, Any]]:
-    """Return what `requires` asks for. On a real venue it can't be met until sealed evidence exists: refused."""
-    asked = prepared.plan.root.requires
-    if asked and not prepared.simulated:
-        names = ", ".join(
-            f"{each.runbook} {each.outcome}{' within ' + each.within if each.within else ''}" for each in asked
-        )
-        raise OperatorError(
-            f"{prepared.plan.root.name} requires evidence: {names}. There is none: sealed evidence is not built yet.",
-            means=f"on the venue {prepared.profile.values.get('venue')} nothing starts without it; nothing was run",
-            todo="rehearse it: --profile sim",
-        )
-    return [
-        {
-            "runbook": each.runbook,
-            "outcome": each.outcome,
-            "within": each.within,
-            "same": list(each.same),
-            "verdict": "not checked",
-            "reason": "a simulated venue asks for no evidence",
-        }
-        for each in asked
-    ]
-
-
-def _lock_names(prepared: Prepared, run: str) -> list[str]:
-    names = [*prepared.plan.locks(), f"run:{run}"]
-    if any("orders.open" in function.info.effects for function in prepared.functions.values()):
-        account = prepared.profile.values.get("account")
-        account_id = account.get("id") if isinstance(account, Section) else account
-        names.append(f"account:{account_id or prepared.profile.values.get('venue', 'none')}")
-    return names
-
-
 def _locks(prepared: Prepared, run: str) -> Locks:
     project = prepared.project
-    return Locks(project.runs / LOCKS, _lock_names(prepared, run), run, lambda other: is_unfinished(project, other))
+    return Locks(project.runs / LOCKS, lock_names(prepared, run), run, lambda other: is_unfinished(project, other))
 
 
 def _remove_unopened(folder: Path) -> None:
@@ -438,141 +314,3 @@ def _remove_unopened(folder: Path) -> None:
     journal = folder / JOURNAL
     if not journal.exists() or journal.stat().st_size == 0:
         shutil.rmtree(folder, ignore_errors=True)
-
-
-def _operator() -> dict[str, Any]:
-    return {
-        "os_user": os_user(),
-        "host": socket.gethostname(),
-        "terminal": os.isatty(0) if sys.stdin else False,
-    }
-
-
-def _opened(
-    prepared: Prepared,
-    folder: Path,
-    dry_run: bool,
-    answers: Path | None,
-    requirements: list[dict[str, Any]],
-    code: dict[str, Any] | None,
-) -> dict[str, Any]:
-    plan, profile = prepared.plan, prepared.profile
-    root = plan.root
-    params = {name: encode(value) for name, value in prepared.params.items()}
-    scripted = (
-        None if answers is None else {"file": answers.name, "sha256": hashlib.sha256(answers.read_bytes()).hexdigest()}
-    )
-    return {
-        "schema": 1,
-        "run": folder.name,
-        "runbook": root.name,
-        "title": root.title,
-        "params": params,
-        "profile": {"name": profile.name, "digest": profile.digest, "files": list(profile.files)},
-        **_where(prepared),
-        "simulated": prepared.simulated,
-        "dry_run": dry_run,
-        "answers": scripted,
-        "red_exit": root.red_exit or 3,
-        "operator": _operator(),
-        "versions": {
-            "aurora": aurora.__version__,
-            "python": platform.python_version(),
-            "platform": platform.platform(),
-        },
-        "code": code,
-        "locks": _lock_names(prepared, folder.name),
-        "inputs": _save_inputs(prepared, folder, answers),
-        "requires": requirements,
-        "plan": [plan_entry(node, prepared.functions) for node in plan.nodes.values()],
-        "pid": os.getpid(),
-    }
-
-
-def _inputs(prepared: Prepared) -> dict[str, Path]:
-    """Return the files that a run's behaviour hangs on, by name: runbooks, profiles, step modules."""
-    project = prepared.project
-    found = {project.shown(loaded.path): loaded.path for loaded in prepared.plan.loaded.values()}
-    found.update({name: project.root / name for name in prepared.profile.files})
-    for function in prepared.functions.values():
-        module = sys.modules.get(function.function.__module__)
-        file = Path(getattr(module, "__file__", None) or "")
-        if file.is_file() and file.is_relative_to(project.root):
-            found[project.shown(file)] = file
-    return dict(sorted(found.items()))
-
-
-def _save_inputs(prepared: Prepared, folder: Path, answers: Path | None) -> list[dict[str, str]]:
-    saved = []
-    files = {**_inputs(prepared), **({answers.name: answers} if answers is not None else {})}
-    for name, path in files.items():
-        raw = path.read_bytes()
-        copy = folder / "inputs" / name
-        try:
-            copy.parent.mkdir(parents=True, exist_ok=True)
-            copy.write_bytes(raw)
-        except OSError as error:
-            raise RecordError(
-                f"{copy} can't be written: {error.strerror}.",
-                means="Aurora does not act without a record; nothing was run",
-                todo="make room, or make the folder writable",
-            ) from error
-        saved.append({"name": name, "sha256": hashlib.sha256(raw).hexdigest()})
-    return saved
-
-
-def _changes(prepared: Prepared, opened: Mapping[str, Any]) -> list[str]:
-    """Return what differs between the inputs that a run was opened with and those of today."""
-    answers = (opened["answers"] or {}).get("file")
-    before = {each["name"]: each["sha256"] for each in opened["inputs"] if each["name"] != answers}
-    now = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in _inputs(prepared).items()}
-    changes = [
-        f"{name} was {_how(before.get(name), now.get(name))}"
-        for name in sorted(before.keys() | now.keys())
-        if before.get(name) != now.get(name)
-    ]
-    if prepared.profile.digest != opened["profile"]["digest"]:
-        changes.append(f"the profile {prepared.profile.name} resolves to other values")
-    return changes
-
-
-def _how(before: str | None, now: str | None) -> str:
-    return "added" if before is None else "removed" if now is None else "changed"
-
-
-def _read_params(project: Project, opened: Mapping[str, Any]) -> dict[str, Any]:
-    runbook = Library(project).load(opened["runbook"]).runbook
-    if runbook is None:
-        return dict(opened["params"])
-    values = {}
-    for name, value in opened["params"].items():
-        param = runbook.params.get(name)
-        try:
-            values[name] = value if param is None or value is None else decode(value, param.python_type)
-        except TypeMismatch as error:
-            raise ResumeRefused(f"The parameter {name!r} has another type now: {error}.") from error
-    return values
-
-
-def plan_entry(node: Node, functions: Mapping[str, StepFunction]) -> dict[str, Any]:
-    """Return a step of the plan as `run.opened` keeps it (docs/journal.md)."""
-    step = node.step
-    function = functions.get(step.uses or "")
-    return {
-        "id": node.id,
-        "kind": step.kind,
-        "title": step.title,
-        "uses": step.uses,
-        "runbook": step.runbook,
-        "needs": [*node.needs, *node.after],
-        "parent": node.guards or node.scope.container,
-        "section": node.section,
-        "gates": [
-            {"check": gate.check.text, "severity": gate.severity, "message": gate.message} for gate in step.gates
-        ],
-        "if": None if step.if_ is None else step.if_.text,
-        "foreach": step.foreach is not None,
-        "prompt": step.confirm,
-        "checklist": list(step.checklist),
-        "effects": [] if function is None else list(function.info.effects),
-    }

@@ -162,7 +162,7 @@ def _with_gate(lab: Lab, gate: str) -> Ran:
 
     path = lab.root / "runbooks/book.yaml"
     path.write_text(path.read_text().replace("gate: n == 1", f'gate: "{gate}"'))
-    with mock.patch("aurora.engine.execute.lint_plan", return_value=[]):
+    with mock.patch("aurora.engine.opening.lint_plan", return_value=[]):
         return lab.run()
 
 

@@ -1,0 +1,297 @@
+"""What a run is opened with: the runbook prepared, its inputs copied, and the facts that `run.opened` keeps."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import platform
+import socket
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aurora
+from aurora.engine.functions import FunctionTable, StepFunction
+from aurora.engine.graph import Library, Node, Plan, build_plan
+from aurora.engine.lint import lint_plan, require_sound
+from aurora.engine.profiles import load_profile, profile_names
+from aurora.engine.project import Project
+from aurora.engine.prompts import os_user
+from aurora.engine.secrets import Masker, read_environment, secrets_of
+from aurora.engine.values import TypeMismatch, decode, encode
+from aurora.errors import OperatorError, RecordError, ResumeRefused, UsageError
+from aurora.profile import Profile, Section
+
+SIMULATED = "simulated"
+
+
+@dataclass
+class Prepared:
+    """A runbook that passed lint, with all that a run of it needs."""
+
+    project: Project
+    plan: Plan
+    functions: Mapping[str, StepFunction]
+    profile: Profile
+    params: Mapping[str, Any]
+    environment: Mapping[str, str]
+    masker: Masker
+
+    @property
+    def simulated(self) -> bool:
+        """Return whether nothing real can come of a run."""
+        return self.profile.values.get("venue") == SIMULATED
+
+    def load(self, name: str) -> Profile:
+        """Return the profile `name` for a sub-runbook; it must speak of the same venue as the run's own."""
+        if name in ("", self.profile.name):
+            return self.profile
+        profile = load_profile(self.project, name)
+        if profile.values.get("venue") != self.profile.values.get("venue"):
+            raise UsageError(
+                f"The profile {name} has the venue {profile.values.get('venue')}, the run has "
+                f"{self.profile.values.get('venue')}."
+            )
+        return profile
+
+
+def prepare(project: Project, name: str, params: Mapping[str, Any], *, library: Library | None = None) -> Prepared:
+    """Load, lint and resolve the runbook `name`. Raises RunbookError with all faults, ProfileError, UsageError."""
+    plan = build_plan(library or Library(project), name)
+    table = FunctionTable(project.root)
+    profile = _profile(project, plan, params)
+    require_sound(lint_plan(project, plan, table, profile))
+    functions = {str(node.step.uses): table.find(str(node.step.uses)) for node in plan.nodes.values() if node.step.uses}
+    environment = read_environment(project.root)
+    secrets = profile.values.get("secrets", [])
+    masker = Masker(secrets_of(secrets if isinstance(secrets, list) else [], environment))
+    return Prepared(project, plan, functions, profile, params, environment, masker)
+
+
+def _profile(project: Project, plan: Plan, params: Mapping[str, Any]) -> Profile:
+    name = params.get("profile")
+    if name:
+        return load_profile(project, str(name))
+    if "profile" not in plan.root.params and "base" in profile_names(project):
+        return load_profile(project, "base")
+    return Profile("(none)", Section({}))
+
+
+def mode_and_venue(prepared: Prepared) -> dict[str, str]:
+    """Return the run's mode and venue, as its profile names them."""
+    values = prepared.profile.values
+    return {"mode": str(values.get("mode", "none")), "venue": str(values.get("venue", "none"))}
+
+
+class GitState(contextlib.AbstractContextManager["GitState"]):
+    """The project's commit, asked of git while other things go on; None where there is no git or no repository."""
+
+    def __init__(self, root: Path) -> None:
+        self._git: subprocess.Popen[bytes] | None = None
+        with contextlib.suppress(OSError):  # no git on this machine: the code's commit is not known
+            self._git = subprocess.Popen(
+                ["git", "status", "--porcelain=v2", "--branch"],
+                cwd=root,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.DEVNULL,
+            )
+
+    def __exit__(self, *_: object) -> None:
+        if self._git is not None and self._git.returncode is None:
+            self._git.kill()
+            self._git.communicate()
+
+    def read(self) -> dict[str, Any] | None:
+        """Return commit and whether the tree is dirty; None when git does not say."""
+        if self._git is None:
+            return None
+        try:
+            text, _ = self._git.communicate(timeout=10)
+        except subprocess.TimeoutExpired:
+            return None
+        lines = text.decode("utf-8", "replace").splitlines()
+        commit = next((line.split()[-1] for line in lines if line.startswith("# branch.oid")), None)
+        if self._git.returncode != 0 or commit is None:
+            return None
+        return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
+
+
+def check_requirements(prepared: Prepared) -> list[dict[str, Any]]:
+    """Return what `requires` asks for. On a real venue it can't be met until sealed evidence exists: refused."""
+    asked = prepared.plan.root.requires
+    if asked and not prepared.simulated:
+        names = ", ".join(
+            f"{each.runbook} {each.outcome}{' within ' + each.within if each.within else ''}" for each in asked
+        )
+        raise OperatorError(
+            f"{prepared.plan.root.name} requires evidence: {names}. There is none: sealed evidence is not built yet.",
+            means=f"on the venue {prepared.profile.values.get('venue')} nothing starts without it; nothing was run",
+            todo="rehearse it: --profile sim",
+        )
+    return [
+        {
+            "runbook": each.runbook,
+            "outcome": each.outcome,
+            "within": each.within,
+            "same": list(each.same),
+            "verdict": "not checked",
+            "reason": "a simulated venue asks for no evidence",
+        }
+        for each in asked
+    ]
+
+
+def lock_names(prepared: Prepared, run: str) -> list[str]:
+    """Return the locks that a run takes: its own, its runbooks', its account's if it can open orders (rule 16)."""
+    names = [*prepared.plan.locks(), f"run:{run}"]
+    if any("orders.open" in function.info.effects for function in prepared.functions.values()):
+        account = prepared.profile.values.get("account")
+        account_id = account.get("id") if isinstance(account, Section) else account
+        names.append(f"account:{account_id or prepared.profile.values.get('venue', 'none')}")
+    return names
+
+
+def operator() -> dict[str, Any]:
+    """Return who runs this process, where, and whether at a terminal."""
+    return {
+        "os_user": os_user(),
+        "host": socket.gethostname(),
+        "terminal": os.isatty(0) if sys.stdin else False,
+    }
+
+
+def opening_facts(
+    prepared: Prepared,
+    folder: Path,
+    dry_run: bool,
+    answers: Path | None,
+    requirements: list[dict[str, Any]],
+    code: dict[str, Any] | None,
+) -> dict[str, Any]:
+    """Return the data of `run.opened` (docs/journal.md), and copy the run's inputs into its folder."""
+    plan, profile = prepared.plan, prepared.profile
+    root = plan.root
+    params = {name: encode(value) for name, value in prepared.params.items()}
+    scripted = (
+        None if answers is None else {"file": answers.name, "sha256": hashlib.sha256(answers.read_bytes()).hexdigest()}
+    )
+    return {
+        "schema": 1,
+        "run": folder.name,
+        "runbook": root.name,
+        "title": root.title,
+        "params": params,
+        "profile": {"name": profile.name, "digest": profile.digest, "files": list(profile.files)},
+        **mode_and_venue(prepared),
+        "simulated": prepared.simulated,
+        "dry_run": dry_run,
+        "answers": scripted,
+        "red_exit": root.red_exit or 3,
+        "operator": operator(),
+        "versions": {
+            "aurora": aurora.__version__,
+            "python": platform.python_version(),
+            "platform": platform.platform(),
+        },
+        "code": code,
+        "locks": lock_names(prepared, folder.name),
+        "inputs": _save_inputs(prepared, folder, answers),
+        "requires": requirements,
+        "plan": [plan_entry(node, prepared.functions) for node in plan.nodes.values()],
+        "pid": os.getpid(),
+    }
+
+
+def input_files(prepared: Prepared) -> dict[str, Path]:
+    """Return the files that a run's behaviour hangs on, by name: runbooks, profiles, step modules."""
+    project = prepared.project
+    found = {project.shown(loaded.path): loaded.path for loaded in prepared.plan.loaded.values()}
+    found.update({name: project.root / name for name in prepared.profile.files})
+    for function in prepared.functions.values():
+        module = sys.modules.get(function.function.__module__)
+        file = Path(getattr(module, "__file__", None) or "")
+        if file.is_file() and file.is_relative_to(project.root):
+            found[project.shown(file)] = file
+    return dict(sorted(found.items()))
+
+
+def _save_inputs(prepared: Prepared, folder: Path, answers: Path | None) -> list[dict[str, str]]:
+    saved = []
+    files = {**input_files(prepared), **({answers.name: answers} if answers is not None else {})}
+    for name, path in files.items():
+        raw = path.read_bytes()
+        copy = folder / "inputs" / name
+        try:
+            copy.parent.mkdir(parents=True, exist_ok=True)
+            copy.write_bytes(raw)
+        except OSError as error:
+            raise RecordError(
+                f"{copy} can't be written: {error.strerror}.",
+                means="Aurora does not act without a record; nothing was run",
+                todo="make room, or make the folder writable",
+            ) from error
+        saved.append({"name": name, "sha256": hashlib.sha256(raw).hexdigest()})
+    return saved
+
+
+def changes_since(prepared: Prepared, opened: Mapping[str, Any]) -> list[str]:
+    """Return what differs between the inputs that a run was opened with and those of today."""
+    answers = (opened["answers"] or {}).get("file")
+    before = {each["name"]: each["sha256"] for each in opened["inputs"] if each["name"] != answers}
+    now = {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in input_files(prepared).items()}
+    changes = [
+        f"{name} was {_how(before.get(name), now.get(name))}"
+        for name in sorted(before.keys() | now.keys())
+        if before.get(name) != now.get(name)
+    ]
+    if prepared.profile.digest != opened["profile"]["digest"]:
+        changes.append(f"the profile {prepared.profile.name} resolves to other values")
+    return changes
+
+
+def _how(before: str | None, now: str | None) -> str:
+    return "added" if before is None else "removed" if now is None else "changed"
+
+
+def read_params(project: Project, opened: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the parameters that a run was opened with, as values of their types. Raises ResumeRefused."""
+    runbook = Library(project).load(opened["runbook"]).runbook
+    if runbook is None:
+        return dict(opened["params"])
+    values = {}
+    for name, value in opened["params"].items():
+        param = runbook.params.get(name)
+        try:
+            values[name] = value if param is None or value is None else decode(value, param.python_type)
+        except TypeMismatch as error:
+            raise ResumeRefused(f"The parameter {name!r} has another type now: {error}.") from error
+    return values
+
+
+def plan_entry(node: Node, functions: Mapping[str, StepFunction]) -> dict[str, Any]:
+    """Return a step of the plan as `run.opened` keeps it (docs/journal.md)."""
+    step = node.step
+    function = functions.get(step.uses or "")
+    return {
+        "id": node.id,
+        "kind": step.kind,
+        "title": step.title,
+        "uses": step.uses,
+        "runbook": step.runbook,
+        "needs": [*node.needs, *node.after],
+        "parent": node.guards or node.scope.container,
+        "section": node.section,
+        "gates": [
+            {"check": gate.check.text, "severity": gate.severity, "message": gate.message} for gate in step.gates
+        ],
+        "if": None if step.if_ is None else step.if_.text,
+        "foreach": step.foreach is not None,
+        "prompt": step.confirm,
+        "checklist": list(step.checklist),
+        "effects": [] if function is None else list(function.info.effects),
+    }
