@@ -25,8 +25,8 @@ def execute(project: Project, invocation: Invocation) -> int:
 
 def _print_tree(plan: Plan, table: FunctionTable) -> None:
     from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.text import Text  # noqa: PLC0415
-    from rich.tree import Tree  # noqa: PLC0415
+    from rich.text import Text  # noqa: PLC0415 - rich is slow to import
+    from rich.tree import Tree  # noqa: PLC0415 - rich is slow to import
 
     tree = Tree(Text(f"{plan.root.name}: {plan.root.title}", style="bold"))
     for param in plan.root.params.values():

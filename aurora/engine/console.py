@@ -256,7 +256,7 @@ class LiveTerminal(PlainLines):
     def __init__(self) -> None:
         super().__init__()
         from rich.console import Console  # noqa: PLC0415 - 40 ms that plain lines do not pay
-        from rich.live import Live  # noqa: PLC0415
+        from rich.live import Live  # noqa: PLC0415 - rich is slow to import
 
         self._console = Console(highlight=False, soft_wrap=False, file=cast(TextIO, self._out))
         self._live = Live(console=self._console, auto_refresh=False, transient=True)
@@ -267,7 +267,7 @@ class LiveTerminal(PlainLines):
 
     def line(self, text: str, style: str = "") -> None:
         """Print one line above the live part."""
-        from rich.text import Text  # noqa: PLC0415
+        from rich.text import Text  # noqa: PLC0415 - rich is slow to import
 
         self._console.print(Text(text, style=style), soft_wrap=True)
 
@@ -309,9 +309,9 @@ class LiveTerminal(PlainLines):
             self._live.update(self._table(now), refresh=True)
 
     def _table(self, now: float) -> Any:
-        from rich.progress_bar import ProgressBar  # noqa: PLC0415
-        from rich.table import Table  # noqa: PLC0415
-        from rich.text import Text  # noqa: PLC0415
+        from rich.progress_bar import ProgressBar  # noqa: PLC0415 - rich is slow to import
+        from rich.table import Table  # noqa: PLC0415 - rich is slow to import
+        from rich.text import Text  # noqa: PLC0415 - rich is slow to import
 
         table = Table.grid(padding=(0, 1))
         for step, started in self._started.items():
