@@ -146,7 +146,7 @@ class Terminal:
         if self._prompt.lines:
             self.show(f"  {number + 1}/{len(lines)}  {visible(lines[number])}  [y/n] ")
         else:
-            self.show("  Did it happen?  [y/n] " if self._prompt.settle else "  [y/n] ")
+            self.show("  Does it count as done?  [y/n] " if self._prompt.settle else "  [y/n] ")
 
     def _discard_typed_ahead(self) -> None:
         """Throw away what was typed before the question was shown: nobody agrees to what she has not read."""

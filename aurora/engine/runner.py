@@ -32,7 +32,6 @@ from aurora.journal import Event, Journal
 
 MAX_CONCURRENT = 4
 TICK_S = 0.1
-ENGINE_ENDED = "the engine ended before the step did"
 ONE_STOP_S = 0.25
 """Signals that come this close together are one wish to stop: `timeout` and closing terminals send two at once."""
 
@@ -315,7 +314,7 @@ class Runner:
         if node.step.kind == "runbook" and state.unsettled:
             return
         if state.unsettled and node.step.foreach is None:
-            self._settle(node, state, ENGINE_ENDED)
+            self._settle(node, state)
             return
         try:
             if state.items is None and not self._condition(node):
@@ -464,7 +463,7 @@ class Runner:
         if index is None or stop:
             self._end(node, failed[0] if failed else "passed", outputs=outputs)
         elif results[index].unsettled:
-            self._settle(self._instance(node, index), results[index], ENGINE_ENDED)
+            self._settle(self._instance(node, index), results[index])
         elif self.walk.goes_on(node):
             self._begin_item(self._instance(node, index))
         elif self.walk.stopping:
@@ -507,7 +506,8 @@ class Runner:
         if running.verifying is not None:
             self._verified(running.node, running.verifying, *_verdict(message), running=running)
         elif isinstance(message, Result):
-            self._finish(running.node, "passed", message.outputs, running=running)
+            stopped = message.stopped and self.walk.stopping and not self.walk.is_ending(running.node)
+            self._finish(running.node, "passed", message.outputs, running=running, stopped=stopped)
         elif isinstance(message, Failure):
             self._failed(running, message)
         else:
@@ -562,8 +562,9 @@ class Runner:
 
     # unknown outcomes (engine rule 18)
 
-    def _settle(self, node: Node, state: StepState, why: str) -> None:
-        """Find out what became of a step that was started and never finished; a safe one simply runs again."""
+    def _settle(self, node: Node, state: StepState) -> None:
+        """Find out what became of a step that did not come to its end; a safe one simply runs again."""
+        why = "it was asked to stop, and ended early" if state.stopped else "the engine ended before the step did"
         function = self.functions[str(node.step.uses)]
         said = state.verified or {}
         if node.id in self.facts.settle:
@@ -618,7 +619,7 @@ class Runner:
             self._end(node, doubt.status, reason=f"{doubt.why}; it was not done")
 
     def _ask_what_happened(self, node: Node, why: str) -> None:
-        self.questions.add(node, Prompt(node.id, f"What {node.step.title!r} did is unknown: {why}.", settle=True))
+        self.questions.add(node, Prompt(node.id, f"What {node.step.title!r} has done is unknown: {why}.", settle=True))
 
     def _record_verdict(self, node: Node, answer: str, outputs: Any, reason: str, by: str) -> None:
         attempt = self.state.step(node.id).attempt
@@ -638,7 +639,7 @@ class Runner:
 
     def _apply_person(self, node: Node, answer: str, person: str) -> None:
         if answer == "done":
-            self._finish(node, "passed", None, reason=f"settled as done by {person}")
+            self._finish(node, "passed", self.state.step(node.id).outputs, reason=f"settled as done by {person}")
         else:
             self._not_done(node, Doubt(f"settled as not done by {person}", "broken", resumed=True))
 
@@ -676,8 +677,13 @@ class Runner:
         reason: str = "",
         running: Running | None = None,
         simulated: bool = False,
+        stopped: bool = False,
     ) -> None:
-        """End a step that did its work: its gates decide whether it passed."""
+        """End a step that did its work: its gates decide whether it passed.
+
+        One that ended early because it was `stopped` is put on record as cancelled, and the walk is not told: a resume
+        takes it up again.
+        """
         error = None
         gates: list[dict[str, Any]] = []
         if outputs is not None and self.masker.holds(json.dumps(outputs)):
@@ -695,6 +701,10 @@ class Runner:
                 gate["verdict"] == "red" and gate["severity"] == "blocking" for gate in gates
             ):
                 status = "red"
+        if stopped and status == "passed":
+            reason = "it was asked to stop, and ended by itself"
+            self._record_end(node, "cancelled", reason, outputs, gates, error, running, stopped=True)
+            return
         self._end(
             node, status, reason=reason, outputs=outputs, gates=gates, error=error, running=running, simulated=simulated
         )
@@ -734,6 +744,7 @@ class Runner:
         running: Running | None = None,
         simulated: bool = False,
         sync: bool = True,
+        stopped: bool = False,
     ) -> None:
         state = self.state.step(node.id)
         elapsed = 0.0 if running is None else round(self.facts.clock.monotonic() - running.started, 6)
@@ -752,6 +763,7 @@ class Runner:
                 "log": [] if running is None else running.log,
                 "artifacts": _artifacts(folder, self.facts.folder),
                 "simulated": simulated,
+                "stopped": stopped,
             },
             sync=sync,
         )

@@ -30,12 +30,14 @@ class StepState:
 
     attempt:  the number of the latest attempt; `spent` of them count for nothing (a `finally` that runs once more).
     failure:  what the latest attempt failed of (`step.retrying`), while another is due.
+    stopped:  it ended early because it was asked to, by itself; a resume takes it up again.
     """
 
     status: str = "pending"
     attempt: int = 0
     spent: int = 0
     failure: Mapping[str, Any] | None = None
+    stopped: bool = False
     outputs: Any = None
     gates: list[Mapping[str, Any]] = field(default_factory=list)
     items: list[Any] | None = None
@@ -52,6 +54,11 @@ class StepState:
     def unsettled(self) -> bool:
         """Return whether the step was started and its end is not on record."""
         return self.status == "running"
+
+    @property
+    def doubtful(self) -> bool:
+        """Return whether a resume has to find out what became of the step."""
+        return (self.unsettled and self.items is None) or (self.stopped and self.status == "cancelled")
 
     @property
     def tries(self) -> int:
@@ -100,6 +107,9 @@ class RunState:
         self.interrupted = False
         if data.get("cancel"):
             return  # nothing comes after what `finally` did
+        for step in self.steps.values():
+            if step.stopped and step.status == "cancelled":
+                step.status = "running"
         again = stale_finally(self.opened["plan"], self.steps)
         for step_id, step in self.steps.items():
             if step_id.partition("[")[0] in again:
@@ -118,7 +128,8 @@ class RunState:
     def _on_step_started(self, data: Mapping[str, Any], event: Event) -> None:
         step = self.step(data["step"])
         step.status, step.attempt, step.arguments = "running", data["attempt"], data["with"]
-        step.verified, step.failure = None, None
+        step.verified, step.failure, step.stopped = None, None, False
+        step.outputs, step.gates = None, []
 
     def _on_step_retrying(self, data: Mapping[str, Any], event: Event) -> None:
         step = self.step(data["step"])
@@ -131,6 +142,7 @@ class RunState:
         step = self.step(data["step"])
         step.status, step.outputs, step.gates = data["status"], data["outputs"], list(data["gates"])
         step.attempt, step.simulated = data["attempt"], data.get("simulated", False)
+        step.stopped = data.get("stopped", False)
 
 
 def stale_finally(plan: Sequence[Mapping[str, Any]], steps: Mapping[str, StepState]) -> frozenset[str]:

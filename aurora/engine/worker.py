@@ -123,8 +123,6 @@ class Worker:
             self.busy, self.cooperative, self.saw_stop = True, False, False
             self._start_afresh()
             reply = act(*self._prepare(request))
-        except NoSuchStep as error:
-            reply = {"error": {"type": "NoSuchStep", "message": str(error), "trace": ""}}
         except BaseException as error:  # noqa: BLE001 - a step's error, sys.exit included, is its own and not the worker's
             # What a step raises because it was broken off says nothing of what it did: that is no answer.
             reply = {} if self.broken_off else {"error": self._described(error)}
@@ -222,6 +220,8 @@ class Worker:
 
     def _described(self, error: BaseException) -> dict[str, str]:
         kind = type(error).__name__
+        if isinstance(error, NoSuchStep):
+            return {"type": kind, "message": str(error), "trace": ""}
         if isinstance(error, AuroraError):  # said in words already: what happened, what it means, what to do
             return {"type": kind, "message": error.diagnostics()[:MAX_TEXT], "trace": ""}
         try:

@@ -23,6 +23,7 @@ from aurora.engine.workers import Progress
 from aurora.journal import Event, read_journal
 
 ROOT = Path(__file__).resolve().parents[2]
+INVOKE = [sys.executable, "-m", "invoke"]
 COMMAND = [sys.executable, "-c", "from aurora.commands.main import entry; entry()"]
 
 BASE = """
@@ -95,8 +96,10 @@ LAB = '''
         act(context, f"{context.step} waiting")
         end = time.monotonic() + seconds
         while not (context.project / name).exists():
-            if context.stopping or time.monotonic() > end:
+            if time.monotonic() > end:
                 raise TimeoutError(name)
+            if context.stopping:
+                break
             time.sleep(0.005)
         return Out()
 
@@ -284,11 +287,13 @@ class Lab:
             **options,
         )
 
-    def spawn(self, *words: str, env: Mapping[str, str] | None = None, **options: Any) -> subprocess.Popen[str]:
+    def spawn(
+        self, *words: str, env: Mapping[str, str] | None = None, command: Sequence[str] = COMMAND, **options: Any
+    ) -> subprocess.Popen[str]:
         """Start Aurora's command line; the fixture ends what a test leaves running."""
         options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
         process = subprocess.Popen(
-            [*COMMAND, *words], cwd=self.root, env=self.environment(**(env or {})), text=True, **options
+            [*command, *words], cwd=self.root, env=self.environment(**(env or {})), text=True, **options
         )
         self.started.append(process)
         return process
@@ -365,8 +370,3 @@ def bound_steps() -> Iterator[None]:
 
 def _is_step(name: str) -> bool:
     return name == "steps" or name.startswith("steps.")
-
-
-def words(text: str) -> Sequence[str]:
-    """Return the words of a command line."""
-    return text.split()

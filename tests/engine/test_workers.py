@@ -311,8 +311,7 @@ def test_worker_that_can_not_be_started_breaks_the_step(lab: Lab, monkeypatch: p
     def refuse(*_: object, **__: object) -> None:
         raise BlockingIOError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr("aurora.engine.workers.subprocess.Popen", refuse)
-    monkeypatch.setattr("aurora.engine.execute.subprocess.Popen", refuse)
+    monkeypatch.setattr("subprocess.Popen", refuse)
     ran = lab.run()
     assert ran.statuses == {"a": "broken", "b": "passed"}
     assert ran.end("a")["error"]["type"] == "WorkerNotStarted"
