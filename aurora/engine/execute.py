@@ -28,7 +28,7 @@ from aurora.engine.opening import (
 )
 from aurora.engine.project import Project
 from aurora.engine.prompts import Person, Scripted, os_user, read_answers
-from aurora.engine.records import JOURNAL, find_run, is_unfinished, new_run, read_record
+from aurora.engine.records import JOURNAL, Record, find_run, is_unfinished, new_run, read_record
 from aurora.engine.runner import Facts, Listener, Runner
 from aurora.engine.scopes import Scopes
 from aurora.engine.signals import Signals
@@ -118,16 +118,7 @@ def resume_run(
             means="a finished run is a record and stays as it is",
             todo=f"start a new one: invoke runbook {record.state.opened['runbook']}",
         )
-    opened = record.state.opened
-    prepared = prepare(project, opened["runbook"], read_params(project, opened))
-    changes = changes_since(prepared, opened)
-    if changes and not accept_changes:
-        raise ResumeRefused(
-            f"The run {record.id} was opened with other inputs: {'; '.join(changes)}.",
-            means="what has passed was checked against the old ones; nothing was run",
-            todo=f"put the old ones back (they are in {folder / 'inputs'}), or say so: --accept-changes",
-        )
-    _refuse_another_venue(prepared, record.id, opened)
+    prepared, changes = _prepared_again(project, record, accept_changes=accept_changes)
     _refuse_settled(record.state, settle or {})
     with contextlib.ExitStack() as held:
         signals = held.enter_context(Signals())
@@ -138,19 +129,35 @@ def resume_run(
         held.enter_context(journal)
         if events[-1].type == "run.finished":
             raise ResumeRefused(f"The run {record.id} has just been finished by another process.")
-        data = {
-            "pid": os.getpid(),
-            "operator": operator(),
-            "changes": changes,
-            "accepted": accept_changes,
-            "cancel": cancel,
-        }
+        who = {"pid": os.getpid(), "operator": operator()}
+        data = {**who, "changes": changes, "accepted": accept_changes, "cancel": cancel}
         event = journal.append("run.resumed", data)
-        person = desk.person
-        if opened["answers"] is not None and opened["simulated"]:
-            person = Scripted(read_answers(folder / "inputs" / opened["answers"]["file"]), opened["answers"]["file"])
+        person = _same_person(desk, record)
         leg = _Leg(prepared, folder, desk, person, signals, journal, locks, None, settle or {}, cancel)
         return leg.walk([*events, event])
+
+
+def _prepared_again(project: Project, record: Record, *, accept_changes: bool) -> tuple[Prepared, list[str]]:
+    """Return the run's runbook as it is today, and what differs from what it was opened with."""
+    opened = record.state.opened
+    prepared = prepare(project, opened["runbook"], read_params(project, opened))
+    changes = changes_since(prepared, opened)
+    if changes and not accept_changes:
+        raise ResumeRefused(
+            f"The run {record.id} was opened with other inputs: {'; '.join(changes)}.",
+            means="what has passed was checked against the old ones; nothing was run",
+            todo=f"put the old ones back (they are in {record.folder / 'inputs'}), or say so: --accept-changes",
+        )
+    _refuse_another_venue(prepared, record.id, opened)
+    return prepared, changes
+
+
+def _same_person(desk: Desk, record: Record) -> Person:
+    """Return who answers in a resumed run: the script that the run was opened with, or whoever is here."""
+    scripted = record.state.opened["answers"]
+    if scripted is None or not record.state.opened["simulated"]:
+        return desk.person
+    return Scripted(read_answers(record.folder / "inputs" / scripted["file"]), scripted["file"])
 
 
 @dataclass

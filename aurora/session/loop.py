@@ -61,6 +61,7 @@ class Session:
         is_stopping: Callable[[], bool] = bool,
         stopwatch: Clock | None = None,
     ) -> None:
+        # Kept whole: one line a part that the session is put together from.
         self.settings = settings
         self.breaker = CircuitBreaker(settings.breaker)
         self.tally = Tally()
