@@ -169,17 +169,18 @@ class Runner:
         return outcome, code
 
     def _cancel_rest(self) -> None:
-        """Record what a cancelled run never came to, and what it began and nobody knows the end of."""
+        """Record what a cancelled run never came to, and what it began that must not repeat: nobody knows its end."""
         for node in self.plan.nodes.values():
             state = self.state.step(node.id)
             if state.over or (not state.unsettled and self._is_idle_path(node)):
                 continue
+            function = self.functions.get(node.step.uses or "")
+            lost = "unknown" if function is not None and function.info.repeat == "never" else "cancelled"
             for index in range(len(state.items or ())):
-                item = self.state.step(f"{node.id}[{index}]")
-                if item.unsettled:
-                    self._record_end(self._instance(node, index), "unknown", reason=self.cancelled)
-            lost = state.unsettled and node.step.kind == "uses" and state.items is None
-            self._record_end(node, "unknown" if lost else "cancelled", reason=self.cancelled)
+                if self.state.step(f"{node.id}[{index}]").unsettled:
+                    self._record_end(self._instance(node, index), lost, reason=self.cancelled)
+            begun = state.unsettled and state.items is None
+            self._record_end(node, lost if begun else "cancelled", reason=self.cancelled)
 
     def _is_idle_path(self, node: Node) -> bool:
         """Return whether `node` is, or lies in, a failure path that never began."""
