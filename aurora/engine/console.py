@@ -195,6 +195,13 @@ class PlainLines:
             parts.append(f"{data['elapsed_s']:.1f} s")
         if data["reason"]:
             parts.append(one_line(data["reason"]))
+        seen = {
+            name: value for gate in data["gates"] if gate["verdict"] == "pass" for name, value in gate["values"].items()
+        }
+        if status == "passed" and seen:
+            parts.append(
+                one_line(" · ".join(f"{name} = {value}" for name, value in seen.items() if "." not in name), 140)
+            )
         self.line("  ".join(parts), "dim" if quiet else COLOURS.get(status, ""))
         for gate in data["gates"]:
             if gate["verdict"] != "pass":
