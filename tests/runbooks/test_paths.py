@@ -1,0 +1,225 @@
+"""The paths through the shipped runbooks, rehearsed: each guard fails in turn, and no session starts behind it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from aurora.engine.functions import FunctionTable
+from aurora.engine.graph import Library, Node, Plan, build_plan
+from aurora.engine.project import Project
+from aurora.testing import Answers, Mock, Rehearsal, RehearsedRun, dies, no_to, outputs, passes, raises, red, times_out
+from aurora.testing.plugin import steps_given_back
+
+ROOT = Path(__file__).resolve().parents[2]
+BOOKS = sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml"))
+SESSIONS = {"go-live": "live", "warmup": "shadow"}
+RED_EXIT = {"preflight": 2}
+CHECKS = "caps environment secrets code disk utc kill_flag quotes broker".split()
+
+
+def plan_of(book: str) -> Plan:
+    """Return the flat plan of a shipped runbook."""
+    return build_plan(Library(Project(ROOT)), book)
+
+
+def callers(book: str) -> list[Node]:
+    """Return the steps of a runbook that call a function."""
+    return [node for node in plan_of(book).nodes.values() if node.step.kind == "uses"]
+
+
+def askers(book: str) -> list[Node]:
+    """Return the steps of a runbook that ask a person."""
+    return [node for node in plan_of(book).nodes.values() if node.step.kind == "confirm"]
+
+
+def runs_on_sim(node: Node) -> bool:
+    """Return whether a step has its turn on the simulated venue when all before it passes."""
+    return node.step.id != "reconcile"
+
+
+def before_session(book: str, node: Node) -> bool:
+    """Return whether a step stands before the session of its runbook."""
+    order = list(plan_of(book).nodes)
+    return book in SESSIONS and order.index(node.id) < order.index(SESSIONS[book])
+
+
+def gates(severity: str) -> Iterator[tuple[str, str, str]]:
+    """Yield runbook, step and text of each gate of the shipped runbooks."""
+    for book in BOOKS:
+        for node in callers(book):
+            yield from ((book, node.id, g.check.text) for g in node.step.gates if g.severity == severity)
+
+
+def failures() -> Iterator[tuple[str, str, str]]:
+    """Yield runbook, step and a way to fail without outputs, for each step that calls a function."""
+    with steps_given_back():
+        table = FunctionTable(ROOT)
+        for book in BOOKS:
+            for node in callers(book):
+                repeat = table.find(str(node.step.uses)).info.repeat
+                yield book, node.id, "broken"
+                yield book, node.id, "unknown" if repeat == "never" else "died"
+                if node.step.timeout is not None:
+                    yield book, node.id, "unknown after its timeout" if repeat == "never" else "timed_out"
+
+
+MOCKS = {
+    "broken": raises(OSError("the venue is gone")),
+    "died": dies(),
+    "unknown": dies(),
+    "timed_out": times_out(),
+    "unknown after its timeout": times_out(),
+}
+
+
+def rehearse(
+    rehearsal: Rehearsal,
+    book: str,
+    steps: Mapping[str, Mock] | None = None,
+    *,
+    answers: Answers = "all yes",
+    profile: str = "sim",
+) -> RehearsedRun:
+    """Rehearse a runbook on the simulated venue; every step that is not mocked passes, the session leaves a record."""
+    recorded = {name: passes(recording="runs/session.jsonl") for name in (SESSIONS.get(book),) if name}
+    params = {"recording": "runs/session.jsonl"} if book == "eod" else {}
+    mocks = {"*": passes(), **recorded, **(steps or {})}
+    return rehearsal(book, profile=profile, params=params, steps=mocks, answers=answers)
+
+
+def check_no_session_and_a_closed_day(run: RehearsedRun, book: str, step: Node) -> None:
+    """Assert what holds after any failure of `step`."""
+    if before_session(book, step):
+        assert run.status[SESSIONS[book]] == "omitted"
+        assert run.calls(SESSIONS[book]) == []
+    if book == "go-live" and step.scope.container != "eod":
+        assert run.status["eod"] == "passed"
+        assert run.path[-2:] == ["eod/positions", "eod/by_hand"]
+
+
+def test_a_good_day_walks_the_whole_checklist_in_order(rehearsal: Rehearsal) -> None:
+    """go-live looks at everything, asks everything, trades once, and closes the day."""
+    run = rehearse(rehearsal, "go-live")
+    assert (run.outcome, run.exit_code) == ("green", 0)
+    assert run.path == [
+        "t1",
+        *(f"preflight/{check}" for check in CHECKS),
+        *("kill_switch", "venue_setup", "t0", "live"),
+        *("eod/rollup", "eod/positions", "eod/by_hand"),
+    ]
+    assert [question.step for question in run.asked] == ["t1", "venue_setup", "t0", "eod/by_hand"]
+    assert len(run.calls("live")) == 1
+
+
+@pytest.mark.parametrize("book", BOOKS)
+def test_each_shipped_runbook_is_green_when_all_passes(rehearsal: Rehearsal, book: str) -> None:
+    """With every step passing and every question answered yes, each shipped runbook is green."""
+    run = rehearse(rehearsal, book)
+    assert (run.outcome, run.exit_code) == ("green", 0), run
+
+
+@pytest.mark.parametrize(("book", "step", "check"), [*gates("blocking")])
+def test_each_gate_turned_red_makes_the_run_red(rehearsal: Rehearsal, book: str, step: str, check: str) -> None:
+    """A red gate is a red run: exit 2 of a preflight, 3 of all else; no session starts behind it, the day is closed."""
+    profile = "paper_strict" if "profile.alerts.push" in check else "sim"  # sim pushes nothing: its gate is never red
+    run = rehearse(rehearsal, book, {step: red(check, **kept(book, step))}, profile=profile)
+    node = plan_of(book).nodes[step]
+    assert run.gate(step, check).red
+    assert [gate.check for gate in run.gates(step) if gate.red] == [check]
+    assert (run.outcome, run.exit_code) == ("red", RED_EXIT.get(node.scope.runbook.name, 3))
+    check_no_session_and_a_closed_day(run, book, node)
+
+
+@pytest.mark.parametrize(("book", "step", "check"), [*gates("advisory")])
+def test_each_advisory_gate_turned_red_goes_on_in_amber(rehearsal: Rehearsal, book: str, step: str, check: str) -> None:
+    """An advisory gate is a remark: everything runs, and the run is amber."""
+    run = rehearse(rehearsal, book, {step: red(check, **kept(book, step))})
+    assert run.gate(step, check).red
+    assert (run.outcome, run.exit_code) == ("amber", 0)
+    assert run.path == rehearse(rehearsal, book).path
+
+
+@pytest.mark.parametrize(("book", "step", "how"), [*failures()])
+def test_each_step_that_ends_badly_breaks_the_run(rehearsal: Rehearsal, book: str, step: str, how: str) -> None:
+    """A step that raised, died, timed out, or did nobody knows what: exit 1, no session behind it, a closed day."""
+    run = rehearse(rehearsal, book, {step: MOCKS[how]})
+    node = plan_of(book).nodes[step]
+    assert run.status[step] == {"died": "broken"}.get(how, how.split()[0])
+    assert (run.outcome, run.exit_code) == ("broken", 1)
+    check_no_session_and_a_closed_day(run, book, node)
+
+
+@pytest.mark.parametrize("how", ["no", "silence", "one line", "nobody"])
+@pytest.mark.parametrize(
+    ("book", "step"), [(book, node.id) for book in BOOKS for node in askers(book) if runs_on_sim(node)]
+)
+def test_each_question_declined_ends_the_run(rehearsal: Rehearsal, book: str, step: str, how: str) -> None:
+    """A no, silence, one line unticked, or nobody there: declined, exit 5, and no session starts behind it."""
+    node = plan_of(book).nodes[step]
+    reply: Any = no_to(len(node.step.checklist)) if how == "one line" else how
+    answers: Answers = "nobody" if how == "nobody" else {"*": "yes", step: reply}
+    run = rehearse(rehearsal, book, answers=answers)
+    first = run.asked[0].step if how == "nobody" else step
+    assert run.status[first] == "declined"
+    assert (run.outcome, run.exit_code) == ("declined", 5)
+    if how != "nobody":
+        check_no_session_and_a_closed_day(run, book, node)
+    elif book in SESSIONS:
+        assert run.calls(SESSIONS[book]) == []
+
+
+def test_the_shadow_session_is_compared_by_a_person_on_a_real_venue(rehearsal: Rehearsal) -> None:
+    """Warmup skips its last question on the simulated venue, asks it on any other, and a no is a no."""
+    assert rehearse(rehearsal, "warmup").status["reconcile"] == "skipped"
+    steps = {"*": passes(), "shadow": passes(recording="")}
+    run = rehearsal("warmup", profile="live_canary", steps=steps, answers={"reconcile": "no"})
+    assert (run.outcome, run.exit_code, run.path[-1]) == ("declined", 5, "reconcile")
+
+
+@pytest.mark.parametrize("book", SESSIONS)
+def test_whatever_stands_before_a_session_can_stop_it(book: str) -> None:
+    """Each step before a session is looked at by a gate that blocks, or by a person; only the commit is a remark."""
+    for node in plan_of(book).nodes.values():
+        if before_session(book, node) and node.step.kind != "runbook" and node.step.id != "code":
+            blocks = [gate for gate in node.step.gates if gate.severity == "blocking"]
+            assert blocks or node.step.kind == "confirm", node.id
+            assert node.step.on_failure.action == "abort", node.id
+
+
+def test_stale_quotes_stop_the_day(rehearsal: Rehearsal) -> None:
+    """What the quotes step found is what the gate saw, and a stale quote is a red preflight."""
+    run = rehearse(rehearsal, "go-live", {"preflight/quotes": outputs(problems=["SPY stale"])})
+    assert (run.outcome, run.exit_code) == ("red", 2)
+    assert run.gate("preflight/quotes").values == {"problems": "['SPY stale']"}
+    assert run.status["live"] == "omitted"
+
+
+@pytest.mark.parametrize("ending", ["passed", "red", "broken"])
+def test_the_day_is_summed_up_only_when_a_session_left_a_record(rehearsal: Rehearsal, ending: str) -> None:
+    """Eod sums up the record of a session that ended, red or not; a session that broke left none that is known."""
+    mock = {
+        "passed": passes(recording="runs/a.jsonl"),
+        "red": red("flat", recording="runs/a.jsonl"),
+        "broken": raises(OSError("gone")),
+    }
+    run = rehearse(rehearsal, "go-live", {"live": mock[ending]})
+    recordings = [call.arguments["recording"] for call in run.calls("eod/rollup")]
+    assert recordings == ([] if ending == "broken" else ["runs/a.jsonl"])
+    assert run.status["eod/rollup"] == ("skipped" if ending == "broken" else "passed")
+
+
+def test_a_dry_run_starts_no_session_and_asks_nobody(rehearsal: Rehearsal) -> None:
+    """A dry run calls nothing that acts: the session and the kill switch are simulated from their samples."""
+    run = rehearsal("go-live", profile="sim", steps={"*": passes()}, dry_run=True)
+    assert (run.outcome, run.exit_code) == ("amber", 0)
+    assert run.calls("live") == run.calls("kill_switch") == []
+    assert run.asked == []
+
+
+def kept(book: str, step: str) -> dict[str, str]:
+    """Return what a session says besides what its gates read."""
+    return {"recording": "runs/session.jsonl"} if step == SESSIONS.get(book) else {}
