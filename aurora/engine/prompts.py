@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pwd
+import signal
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -126,6 +127,7 @@ class Terminal:
     _ticked: list[tuple[str, bool]] = field(default_factory=list)
     _strikes: int = 0
     _buffer: bytes = b""
+    _lost: bool = False
 
     def ask(self, prompt: Prompt) -> Answer | None:
         """Show the question and its first line."""
@@ -167,13 +169,24 @@ class Terminal:
         except OSError:
             data = b""
         if not data:
-            return self.close("end of input")
+            return self._end_of_input()
         self._buffer += data
         if b"\n" not in self._buffer:
             return None
         typed = self._buffer.split(b"\n")[0].decode("utf-8", "replace").strip().lower()
         self._buffer = b""
         return self._typed(typed)
+
+    def _end_of_input(self) -> Answer | None:
+        """Tell Ctrl-D, which is a no, from a terminal that is gone, which stops the run: its SIGHUP may come later."""
+        try:
+            os.tcgetpgrp(self.descriptor)
+        except OSError:
+            if not self._lost:
+                self._lost = True
+                signal.raise_signal(signal.SIGHUP)
+                return None
+        return self.close("end of input")
 
     def _typed(self, typed: str) -> Answer | None:
         line = self._lines()[len(self._ticked)]

@@ -216,14 +216,15 @@ class Runner:
         patience = self.timers.patience()
         if self.listener.live:
             patience = TICK_S if patience is None else min(patience, TICK_S)
-        for key, _ in self.selector.select(patience):
-            if self.signals is not None and key.fd == self.signals.descriptor:
-                self._signalled()
-            elif self.attempts.owns(key.fd):
-                ended = self.attempts.hear(key.fd)
+        ready = [key.fd for key, _ in self.selector.select(patience)]
+        if self.signals is not None and self.signals.descriptor in ready:
+            self._signalled()  # first: a terminal that is lost ends the input, too, and that would be a no
+        for descriptor in ready:
+            if self.attempts.owns(descriptor):
+                ended = self.attempts.hear(descriptor)
                 if ended is not None:
                     self._over(*ended)
-            elif self.questions.owns(key.fd):
+            elif self.questions.owns(descriptor):
                 self.questions.hear()
         self.timers.act()
         if self.listener.live:

@@ -30,8 +30,9 @@ class Signals(contextlib.AbstractContextManager["Signals"]):
 
     @contextlib.contextmanager
     def caught(self) -> Iterator[None]:
-        """Catch the signals while the block runs, then put things back."""
-        before: dict[int, Any] = {number: signal.signal(number, _nothing) for number in CAUGHT}
+        """Catch the signals while the block runs, then put things back; one that is ignored (`nohup`) stays so."""
+        heard = [number for number in CAUGHT if signal.getsignal(number) != signal.SIG_IGN]
+        before: dict[int, Any] = {number: signal.signal(number, _nothing) for number in heard}
         wake = signal.set_wakeup_fd(self._write, warn_on_full_buffer=False)
         try:
             yield

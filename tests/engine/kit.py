@@ -6,13 +6,17 @@ import os
 import signal
 import subprocess
 import sys
+import termios
 import textwrap
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from pexpect import EOF, TIMEOUT
+from pexpect.fdpexpect import fdspawn
 
 from aurora.engine.execute import Desk, resume_run, start_run
 from aurora.engine.project import Project
@@ -194,6 +198,39 @@ class Ran:
         return found
 
 
+class Terminal:
+    """A real terminal, and what a person does at it."""
+
+    def __init__(self, process: subprocess.Popen[str], master: int, slave: int) -> None:
+        self.process = process
+        self._master, self._slave = master, slave
+        self.screen = fdspawn(master, encoding="utf-8", timeout=20)
+
+    def see(self, text: str) -> None:
+        """Wait until `text` is on the screen, after what was seen before."""
+        self.screen.expect_exact(text)
+
+    def type(self, text: str) -> None:
+        """Type a text; end it with a newline to send it."""
+        os.write(self._master, text.encode())
+
+    def end(self, seconds: float = 20) -> tuple[int, str]:
+        """Wait for the end of the process; return its exit code and what was on the screen since."""
+        os.close(self._slave)
+        self._slave = -1
+        seen = self.screen.expect([EOF, TIMEOUT], timeout=seconds)
+        assert seen == 0, f"it is still running: {self.screen.before}"
+        return self.process.wait(seconds), str(self.screen.before)
+
+    def hang_up(self) -> None:
+        """Close the terminal, as a lost connection does."""
+        for descriptor in (self._slave, self._master):
+            if descriptor >= 0:
+                with suppress(OSError):
+                    os.close(descriptor)
+        self._slave = self._master = -1
+
+
 class Lab:
     """A temporary project: a profile `base` on a simulated venue, the steps of LAB, and what a test adds."""
 
@@ -205,6 +242,7 @@ class Lab:
         self.profile("base", BASE)
         self.steps("lab", LAB)
         self.started: list[subprocess.Popen[str]] = []
+        self.terminals: list[Terminal] = []
 
     def write(self, name: str, text: str) -> Path:
         path = self.root / name
@@ -274,12 +312,17 @@ class Lab:
         return {**keep, "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "error", "PYTHONDONTWRITEBYTECODE": "1", **more}
 
     def command(
-        self, *words: str, env: Mapping[str, str] | None = None, timeout: float = 60, **options: Any
+        self,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        timeout: float = 60,
+        command: Sequence[str] = COMMAND,
+        options: Mapping[str, Any] | None = None,
     ) -> subprocess.CompletedProcess[str]:
         """Run Aurora's command line to its end, without a terminal."""
-        options = {"stdin": subprocess.DEVNULL, "capture_output": True, **options}
+        options = {"stdin": subprocess.DEVNULL, "capture_output": True, **(options or {})}
         return subprocess.run(
-            [*COMMAND, *words],
+            [*command, *words],
             cwd=self.root,
             env=self.environment(**(env or {})),
             text=True,
@@ -288,15 +331,39 @@ class Lab:
         )
 
     def spawn(
-        self, *words: str, env: Mapping[str, str] | None = None, command: Sequence[str] = COMMAND, **options: Any
+        self,
+        *words: str,
+        env: Mapping[str, str] | None = None,
+        command: Sequence[str] = COMMAND,
+        options: Mapping[str, Any] | None = None,
     ) -> subprocess.Popen[str]:
         """Start Aurora's command line; the fixture ends what a test leaves running."""
-        options = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, **options}
+        pipe = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.STDOUT}
+        options = {**pipe, **(options or {})}
         process = subprocess.Popen(
             [*command, *words], cwd=self.root, env=self.environment(**(env or {})), text=True, **options
         )
         self.started.append(process)
         return process
+
+    def terminal(self, *words: str, env: Mapping[str, str] | None = None, command: Sequence[str] = COMMAND) -> Terminal:
+        """Start Aurora's command line at a terminal of its own, with a person who is the test."""
+        master, slave = os.openpty()
+        termios.tcsetwinsize(slave, (50, 160))
+        # The shell opens the terminal first thing in its session, so that Ctrl-C there means what it means everywhere.
+        shell = ["sh", "-c", 'exec "$@" <"$0" >"$0" 2>&1', os.ttyname(slave)]
+        process = subprocess.Popen(
+            [*shell, *command, *words],
+            cwd=self.root,
+            env=self.environment(TERM="xterm", **(env or {})),
+            stdin=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.started.append(process)
+        terminal = Terminal(process, master, slave)
+        self.terminals.append(terminal)
+        return terminal
 
     def last(self) -> Ran:
         """Return the newest run."""
@@ -312,6 +379,8 @@ class Lab:
 
     def close(self) -> None:
         """End what is still running."""
+        for terminal in self.terminals:
+            terminal.hang_up()
         for process in self.started:
             if process.poll() is None:
                 process.kill()

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from aurora.engine.signals import Signals
-from tests.engine.kit import INVOKE, Lab, Ran, kill, processes_in, wait_until
+from tests.engine.kit import COMMAND, INVOKE, Lab, Ran, kill, processes_in, wait_until
 
 SESSION = """
 import signal, time
@@ -143,7 +143,7 @@ def test_signals_together_are_one(desk: Lab) -> None:
 def test_signal_before_anything_started(desk: Lab) -> None:
     """A signal in a run's first moments leaves no half of a run: it came to its end, or it is resumable."""
     desk.book("\n    steps:\n      - {id: a, uses: lab.work}\n      - {id: b, uses: lab.once}\n")
-    for milliseconds in (0, 5, 10, 20, 40, 80):
+    for milliseconds in (0, 10, 30, 80):
         before = set(desk.project.runs.glob("2*"))
         process = desk.spawn("runbook", "book")
         while not set(desk.project.runs.glob("2*")) - before and process.poll() is None:
@@ -375,6 +375,18 @@ def test_signals_are_read_not_raised() -> None:
             assert sorted(signals.read()) == ["SIGINT", "SIGTERM"]
             assert signals.read() == []
         assert signal.getsignal(signal.SIGTERM) is before
+
+
+def test_ignored_signal_stays_ignored(desk: Lab) -> None:
+    """Under `nohup` a lost terminal does not stop the run: who ignores SIGHUP is taken at her word."""
+    desk.book("\n    steps:\n      - {id: a, uses: lab.wait_for, with: {name: go}}\n")
+    process = desk.spawn("runbook", "book", command=["nohup", *COMMAND])
+    started(desk, "a waiting")
+    process.send_signal(signal.SIGHUP)
+    time.sleep(0.3)
+    (desk.root / "go").touch()
+    code, said = ended(process)
+    assert code == 0, said
 
 
 def test_thinking_costs_nothing(desk: Lab) -> None:
