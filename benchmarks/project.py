@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -68,9 +69,12 @@ STEPS = '''
         text = Path(f"/proc/{process}/status").read_text()
         return int(re.search(r"VmHWM:\\s+(\\d+)", text)[1]) / 1024
 '''
+PROFILE = "mode: paper\nvenue: simulated\nlimit: 400\n" + "".join(
+    f"part{number}: {{most: {number}.5, least: 0.01, unit: share, names: [SPY, TSLA]}}\n" for number in range(10)
+)
 FILES = {
     "steps/bench.py": textwrap.dedent(STEPS).lstrip(),
-    "profiles/base.yaml": "mode: paper\nvenue: simulated\nlimit: 400\n",
+    "profiles/base.yaml": PROFILE,
     "tasks.py": "from aurora.commands.invoke_bridge import collection\n\nnamespace = collection()\n",
 }
 
@@ -90,8 +94,6 @@ class Bench:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.project = Project(root)
-        for name, text in FILES.items():
-            self.write(name, text)
 
     def write(self, name: str, text: str) -> Path:
         """Write a file of the project."""
@@ -104,8 +106,8 @@ class Bench:
         """Write a runbook; each step is its YAML without the dash, indented from its second line on."""
         return self.write(f"runbooks/{name}.yaml", f"runbook: {name}\nsteps:\n" + "".join(f"  - {s}\n" for s in steps))
 
-    def call(self, command: Sequence[str]) -> Ended:
-        """Run a command here to its end. Raises RuntimeError unless it exits with 0."""
+    def call(self, command: Sequence[str], *, codes: Sequence[int] = (0,)) -> Ended:
+        """Run a command here to its end. Raises RuntimeError when it exits with none of `codes`."""
         kept = {name: value for name, value in os.environ.items() if name in ("PATH", "HOME", "LANG", "TMPDIR")}
         started, clock = time.time(), time.perf_counter()
         process = subprocess.run(
@@ -118,7 +120,7 @@ class Bench:
             check=False,
         )
         seconds = time.perf_counter() - clock
-        if process.returncode != 0:
+        if process.returncode not in codes:
             raise RuntimeError(f"{' '.join(command[1:])} exited with {process.returncode}:\n{process.stderr}")
         return Ended(started, seconds, process.stdout)
 
@@ -143,7 +145,26 @@ def written_step(number: int) -> str:
 
 @contextmanager
 def bench(size: Size) -> Iterator[Bench]:
-    """Make a project for as long as the block runs."""
+    """Make a project of no-op steps, there for as long as the block runs."""
+    with _empty(size) as project:
+        for name, text in FILES.items():
+            project.write(name, text)
+        yield project
+
+
+@contextmanager
+def shipped(size: Size) -> Iterator[Bench]:
+    """Copy Aurora's own runbooks, steps and profiles into a project that is there for as long as the block runs."""
+    with _empty(size) as project:
+        for name in ("runbooks", "steps", "profiles"):
+            shutil.copytree(ROOT / name, project.root / name, ignore=shutil.ignore_patterns("__pycache__"))
+        for name in ("tasks.py", "pyproject.toml"):
+            shutil.copy(ROOT / name, project.root)
+        yield project
+
+
+@contextmanager
+def _empty(size: Size) -> Iterator[Bench]:
     size.folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".benchmark-", dir=size.folder) as folder:
         yield Bench(Path(folder).resolve())
