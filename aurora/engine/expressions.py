@@ -1,220 +1,65 @@
-"""The one small language of gates, `if` and `{{ }}`: Jinja2 in its immutable sandbox, cut down to what can't surprise.
+"""The one small language of gates, `if` and `{{ }}`: Jinja2's expressions, cut down to what can't surprise.
 
-Names, comparisons, `and`/`or`/`not`, `in`, arithmetic, and the filters and tests listed below; no calls, no methods,
-no `~`, no `**`. A name that is not there is an error, text is never compared with `<`, numbers with a fraction are
-Decimal. Expressions are parsed when a runbook is linted and compiled when first evaluated (engine rule 3).
+Names, comparisons, `and`/`or`/`not`, `in`, arithmetic, and the filters and tests listed in `evaluation`; no calls, no
+methods, no `~`, no `**`. Numbers with a fraction are Decimal. Expressions are parsed when a runbook is linted.
 """
 
 from __future__ import annotations
 
+import functools
+import itertools
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Any
 
-from jinja2 import StrictUndefined, TemplateSyntaxError, UndefinedError, nodes
-from jinja2.compiler import CodeGenerator, Frame
+from jinja2 import TemplateSyntaxError, nodes
+from jinja2.lexer import Token, TokenStream
+from jinja2.lexer import operators as token_types
 from jinja2.parser import Parser
-from jinja2.sandbox import ImmutableSandboxedEnvironment
 
+from aurora.engine.evaluation import (
+    EVALUATED,
+    FILTERS,
+    MAX_DIGITS,
+    TESTS,
+    argument_problem,
+    environment,
+    evaluate,
+    text_of,
+)
+from aurora.engine.evaluation import ExpressionError as ExpressionError  # the way in for those who evaluate
 from aurora.engine.faults import did_you_mean
-from aurora.engine.values import Namespace, shown
 
 MAX_LENGTH = 1_000
-FILTERS = (
-    "abs count first join last length list lower map max min reject rejectattr replace round select selectattr sort"
-    " string sum trim unique upper"
-).split()
-TESTS = (
-    "boolean defined divisibleby eq equalto even false ge gt in le lt ne none null number odd sequence string true"
-    " undefined"
-).split()
-_ORDERED = {"lt": "<", "lteq": "<=", "gt": ">", "gteq": ">="}
-_ALLOWED = (
-    nodes.Compare,
-    nodes.Operand,
-    nodes.And,
-    nodes.Or,
-    nodes.Not,
-    nodes.Name,
-    nodes.Getattr,
-    nodes.Getitem,
-    nodes.Const,
-    nodes.List,
-    nodes.Tuple,
-    nodes.Dict,
-    nodes.Pair,
-    nodes.Add,
-    nodes.Sub,
-    nodes.Mul,
-    nodes.Div,
-    nodes.FloorDiv,
-    nodes.Mod,
-    nodes.Neg,
-    nodes.Pos,
-    nodes.Filter,
-    nodes.Test,
-    nodes.CondExpr,
-    nodes.Keyword,
-    nodes.Slice,
-)
+MAX_DEPTH = 200
 
 Path = tuple[str | int, ...]
 
 
-class ExpressionError(Exception):
-    """An expression can't be parsed, or can't be evaluated; `offset` is where in its text (0 when unknown)."""
-
-    def __init__(self, message: str, hint: str = "", offset: int = 0) -> None:
-        super().__init__(message)
-        self.hint = hint
-        self.offset = offset
-
-
-class _Missing(StrictUndefined):
-    """A name that is not there: any use of it is an error, also `is defined`'s neighbours."""
-
-    __slots__ = ()
-
-
-def _number(value: Any) -> bool:
-    return isinstance(value, int | Decimal) and not isinstance(value, bool)
-
-
-def _ordered(left: Any, operator: str, right: Any) -> bool:
-    for side in (left, right):
-        if isinstance(side, _Missing):
-            side._fail_with_undefined_error()
-        if isinstance(side, str):
-            raise ExpressionError(f"text can't be compared with {_ORDERED[operator]}: {shown(side)}")
-    if _number(left) != _number(right) or isinstance(left, bool) or isinstance(right, bool):
-        raise ExpressionError(f"{shown(left)} {_ORDERED[operator]} {shown(right)} compares unlike things")
-    try:
-        return bool({"lt": left < right, "lteq": left <= right, "gt": left > right, "gteq": left >= right}[operator])
-    except TypeError as error:
-        raise ExpressionError(f"{shown(left)} can't be compared with {shown(right)}") from error
-
-
-class _Code(CodeGenerator):
-    """Jinja2's code generator with exact numbers and guarded comparisons."""
-
-    def visit_Const(self, node: nodes.Const, frame: Frame) -> None:  # noqa: N802 - Jinja2's own name
-        if isinstance(node.value, float):
-            self.write(f"environment.decimal({str(node.value)!r})")
-        else:
-            super().visit_Const(node, frame)
-
-    def visit_Compare(self, node: nodes.Compare, frame: Frame) -> None:  # noqa: N802 - Jinja2's own name
-        operand = node.ops[0]
-        if operand.op in _ORDERED:
-            self.write("environment.ordered(")
-            self.visit(node.expr, frame)
-            self.write(f", {operand.op!r}, ")
-            self.visit(operand.expr, frame)
-            self.write(")")
-        else:
-            super().visit_Compare(node, frame)
-
-
-class _Environment(ImmutableSandboxedEnvironment):
-    """The sandbox: names are looked up in namespaces only, and arithmetic is for numbers."""
-
-    code_generator_class = _Code
-    intercepted_binops = frozenset(["+", "-", "*", "/", "//", "%"])
-    intercepted_unops = frozenset(["-", "+"])
-    decimal = Decimal
-    ordered = staticmethod(_ordered)
-
-    def __init__(self) -> None:
-        super().__init__(undefined=_Missing, optimized=False, autoescape=False, cache_size=0)
-        self.globals.clear()
-        self.filters = {name: self.filters[name] for name in FILTERS}
-        self.tests = {name: self.tests[name] for name in TESTS if name in self.tests}
-        self.tests["null"] = self.tests["none"]
-        for name, operator in (("lt", "lt"), ("le", "lteq"), ("gt", "gt"), ("ge", "gteq")):
-            self.tests[name] = lambda left, right, operator=operator: _ordered(left, operator, right)
-
-    def getattr(self, obj: Any, attribute: str) -> Any:
-        if isinstance(obj, Namespace) and attribute in obj:
-            return obj[attribute]
-        return self._missing(obj, attribute)
-
-    def getitem(self, obj: Any, argument: Any) -> Any:
-        if isinstance(obj, Namespace) and isinstance(argument, str) and argument in obj:
-            return obj[argument]
-        if isinstance(obj, list | str) and isinstance(argument, int | slice) and not isinstance(argument, bool):
-            try:
-                return obj[argument]
-            except IndexError:
-                return self._missing(obj, argument)
-        return self._missing(obj, argument)
-
-    def _missing(self, obj: Any, name: Any) -> Any:
-        if isinstance(obj, _Missing):
-            obj._fail_with_undefined_error()
-        if isinstance(obj, Namespace):
-            hint = did_you_mean(str(name), list(obj))
-            return _Missing(f"there is no {str(name)!r} here{': ' + hint if hint else ''}", name=str(name))
-        return _Missing(f"{shown(obj, 60)} has no part {str(name)!r}", name=str(name))
-
-    def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
-        if operator == "+" and isinstance(left, list) and isinstance(right, list):
-            return left + right
-        for side in (left, right):
-            if isinstance(side, _Missing):
-                side._fail_with_undefined_error()
-            if not _number(side):
-                raise ExpressionError(f"{shown(left, 60)} {operator} {shown(right, 60)} needs numbers on both sides")
-        if operator == "/":
-            return Decimal(left) / Decimal(right)
-        if operator == "*" and max(_digits(left), _digits(right)) > 400:
-            raise ExpressionError("the numbers are too large")
-        return super().call_binop(context, operator, left, right)
-
-    def call_unop(self, context: Any, operator: str, arg: Any) -> Any:
-        if isinstance(arg, _Missing):
-            arg._fail_with_undefined_error()
-        if not _number(arg):
-            raise ExpressionError(f"{operator}{shown(arg, 60)} needs a number")
-        return super().call_unop(context, operator, arg)
-
-
-def _digits(number: int | Decimal) -> int:
-    return number.bit_length() // 3 if isinstance(number, int) else abs(number.adjusted())
-
-
-_environment = _Environment()
-
-
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Expression:
-    """A parsed expression: its text, its tree, and every name path in it (`('steps', 'live', 'anomalies')`)."""
+    """A parsed expression: its text, its tree, and every name path in it (`('steps', 'live', 'anomalies')`).
+
+    In the tree, `lineno` is the offset in the text, so that a fault can point at its very character. `source` is the
+    whole scalar that the expression stands in, `base` where in it.
+    """
 
     text: str
     tree: nodes.Expr
-    paths: tuple[Path, ...]
-    _compiled: Any = field(default=None, repr=False)
+    names: tuple[tuple[Path, int], ...]
+    source: str
+    base: int = 0
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """Return the name paths, each once."""
+        return tuple(dict.fromkeys(path for path, _ in self.names))
 
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
         """Return the value in `scope` (root names to exposed values). Raises ExpressionError, never anything else."""
-        try:
-            if self._compiled is None:
-                body: list[nodes.Node] = [nodes.Assign(nodes.Name("result", "store"), self.tree, lineno=1)]
-                self._compiled = _environment.from_string(nodes.Template(body, lineno=1))
-            context = self._compiled.new_context(dict(scope))
-            for _ in self._compiled.root_render_func(context):
-                pass
-            value = context.vars["result"]
-            if isinstance(value, _Missing):
-                value._fail_with_undefined_error()
-        except ExpressionError:
-            raise
-        except UndefinedError as error:
-            raise ExpressionError(str(error)) from error
-        except Exception as error:
-            raise ExpressionError(f"{type(error).__name__}: {error}") from error
-        return value
+        return evaluate(self.tree, scope)
 
     def named_values(self, scope: Mapping[str, Any]) -> dict[str, Any]:
         """Return each name path with its value in `scope`; a path that is not there is left out."""
@@ -222,18 +67,16 @@ class Expression:
         for path in self.paths:
             value: Any = scope
             for part in path:
-                if (isinstance(value, Mapping) and part in value) or (
-                    isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value)
-                ):
-                    value = value[part]
-                else:
+                is_item = isinstance(value, list) and isinstance(part, int) and -len(value) <= part < len(value)
+                if not is_item and not (isinstance(value, Mapping) and part in value):
                     break
+                value = value[part]
             else:
                 found[path_text(path)] = value
         return found
 
 
-@dataclass
+@dataclass(frozen=True, eq=False)
 class Template:
     """A scalar with `{{ }}`: text pieces and expressions; one lone expression keeps its value's type (rule 2)."""
 
@@ -245,11 +88,16 @@ class Template:
         """Return the expressions in it, in order."""
         return tuple(part for part in self.parts if isinstance(part, Expression))
 
+    @property
+    def lone(self) -> Expression | None:
+        """Return the expression that the whole scalar is, or None when there is text around it."""
+        return self.parts[0] if len(self.parts) == 1 and isinstance(self.parts[0], Expression) else None
+
     def evaluate(self, scope: Mapping[str, Any]) -> Any:
         """Return the value in `scope`: typed for a lone expression, else text. Raises ExpressionError."""
-        if len(self.parts) == 1 and isinstance(self.parts[0], Expression):
-            return self.parts[0].evaluate(scope)
-        return "".join(part if isinstance(part, str) else _text(part.evaluate(scope)) for part in self.parts)
+        if self.lone is not None:
+            return self.lone.evaluate(scope)
+        return "".join(part if isinstance(part, str) else text_of(part.evaluate(scope)) for part in self.parts)
 
 
 def path_text(path: Path) -> str:
@@ -257,61 +105,47 @@ def path_text(path: Path) -> str:
     return str(path[0]) + "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in path[1:])
 
 
-def _text(value: Any) -> str:
-    return value if isinstance(value, str) else shown(value, 100_000)
-
-
+@functools.lru_cache(maxsize=4096)
 def parse_expression(text: str) -> Expression:
     """Parse the text of a gate or an `if`. Raises ExpressionError with the fault's offset."""
     if len(text) > MAX_LENGTH:
         raise ExpressionError(f"the expression is longer than {MAX_LENGTH:,} characters")
     if "{{" in text or "{%" in text:
-        raise ExpressionError("a gate or condition is an expression already", "write it without {{ }}", text.index("{"))
+        at = text.index("{{" if "{{" in text else "{%")
+        raise ExpressionError("a gate or condition is an expression already", "write it without {{ }}", at)
     try:
-        parser = Parser(_environment, text, state="variable")
-        tree = parser.parse_expression()
-        if not parser.stream.eos:
-            token = parser.stream.current.value
-            raise ExpressionError(
-                f"the expression ends before {token!r}", _operator_hint(text), max(text.rfind(token), 0)
-            )
-    except TemplateSyntaxError as error:
-        raise ExpressionError(str(error.message or "not an expression"), _operator_hint(text)) from error
+        return _checked(text, _parsed(text))
     except RecursionError as error:
         raise ExpressionError("the expression nests too deeply") from error
-    return _checked(text, tree)
 
 
 def parse_template(text: str) -> Template:
-    """Parse a scalar that may hold `{{ }}`. Raises ExpressionError."""
-    if "{{" not in text and "{%" not in text and "{#" not in text:
-        return Template(text, (text,))
-    if "{%" in text or "{#" in text:
-        mark = "{%" if "{%" in text else "{#"
-        raise ExpressionError(f"{mark} is not part of the language, only {{{{ }}}}", "", text.index(mark))
+    """Parse a scalar that may hold `{{ }}`. Raises ExpressionError with the fault's offset."""
+    for mark in ("{%", "{#"):
+        if mark in text:
+            hint = "write steps and conditions in YAML; only {{ }} is evaluated"
+            raise ExpressionError(f"{mark} is not part of the language", hint, text.index(mark))
     parts: list[str | Expression] = []
-    rest, offset = text, 0
-    while "{{" in rest:
-        start = rest.index("{{")
-        end = _closing(rest, start)
+    position = 0
+    while (start := text.find("{{", position)) >= 0:
+        end = _closing(text, start)
         if end < 0:
-            raise ExpressionError("'{{' is never closed", "close it with '}}'", offset + start)
-        if start:
-            parts.append(rest[:start])
-        inner = rest[start + 2 : end]
+            raise ExpressionError("'{{' is never closed", "close it with '}}'", start)
+        if start > position:
+            parts.append(text[position:start])
+        inner = text[start + 2 : end]
+        base = start + 2 + len(inner) - len(inner.lstrip())
         try:
-            parts.append(parse_expression(inner.strip()))
+            parts.append(replace(parse_expression(inner.strip()), source=text, base=base))
         except ExpressionError as error:
-            lead = len(inner) - len(inner.lstrip())
-            raise ExpressionError(str(error), error.hint, offset + start + 2 + lead + error.offset) from error
-        offset += end + 2
-        rest = rest[end + 2 :]
-    if rest:
-        parts.append(rest)
+            raise ExpressionError(str(error), error.hint, base + error.offset) from error
+        position = end + 2
+    if position < len(text) or not parts:
+        parts.append(text[position:])
     return Template(text, tuple(parts))
 
 
-_CLOSING = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\}\}|[{}]""")
+_CLOSING = re.compile(r"""'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*"|\}\}|[{}]""", re.DOTALL)
 
 
 def _closing(text: str, start: int) -> int:
@@ -332,33 +166,148 @@ def _closing(text: str, start: int) -> int:
     return -1
 
 
+# Parsing: Jinja2's parser over tokens of our own, which keep offsets and exact numbers.
+
+_TOKEN = re.compile(
+    r"""\s+
+    |(?P<float>[0-9](?:_?[0-9])*(?:\.[0-9](?:_?[0-9])*(?:[eE][-+]?[0-9]+)?|[eE][-+]?[0-9]+))
+    |(?P<integer>0|[1-9](?:_?[0-9])*)(?![\w])
+    |(?P<name>[^\W\d]\w*)
+    |(?P<string>'(?:\\.|[^'\\])*'|"(?:\\.|[^"\\])*")
+    |(?P<operator>//|\*\*|==|!=|>=|<=|[-+/*%~\[\](){}<>=.:|,;])""",
+    re.VERBOSE | re.DOTALL,
+)
+_ESCAPE = re.compile(r"\\(.)", re.DOTALL)
+_ESCAPED = {"n": "\n", "t": "\t"}
+
+
+def _parsed(text: str) -> nodes.Expr:
+    tokens = list(_tokens(text))
+    if not tokens:
+        raise ExpressionError("the expression is empty")
+    parser = Parser(environment, "")
+    parser.stream = TokenStream(iter(tokens), None, None)
+    try:
+        tree = parser.parse_expression()
+    except TemplateSyntaxError as error:
+        at = len(text.rstrip()) if parser.stream.eos else error.lineno
+        raise ExpressionError(_in_words(error.message or ""), _operator_hint(text), at) from error
+    if not parser.stream.eos:
+        token = parser.stream.current
+        raise ExpressionError(f"the expression ends before {token.value!r}", _operator_hint(text), token.lineno)
+    return tree
+
+
+def _in_words(message: str) -> str:
+    for jinjas, ours in (("'end of template'", "end"), ("end of template", "end"), (", got ", ", found ")):
+        message = message.replace(jinjas, ours)
+    return message[:1].lower() + message[1:].rstrip(".")
+
+
+def _tokens(text: str) -> Iterator[Token]:
+    position = 0
+    while position < len(text):
+        match = _TOKEN.match(text, position)
+        if match is None:
+            raise ExpressionError(*_no_token(text, position), offset=position)
+        kind, written = match.lastgroup, match.group()
+        if kind == "name":
+            yield Token(position, "name", written)
+        elif kind == "operator":
+            yield Token(position, token_types[written], written)
+        elif kind == "string":
+            yield Token(position, "string", _ESCAPE.sub(lambda each: _ESCAPED.get(each[1], each[1]), written[1:-1]))
+        elif kind is not None:
+            yield Token(position, kind, _number(written, position))  # type: ignore[arg-type] # as Jinja2's own lexer
+        position = match.end()
+
+
+def _number(written: str, position: int) -> int | Decimal:
+    number = Decimal(written.replace("_", ""))
+    if len(written) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS // 2:
+        raise ExpressionError("the number is too large or too small", offset=position)
+    return int(number) if written.replace("_", "").isdigit() else number
+
+
+def _no_token(text: str, position: int) -> tuple[str, str]:
+    character = text[position]
+    if character in "'\"":
+        return "the quoted text is never closed", f"close it with {character}"
+    if character.isdigit():
+        word = "".join(itertools.takewhile(lambda each: each.isalnum() or each in "._", text[position:]))
+        return f"{word!r} is no number", "numbers are decimal: 10, 0.5, 1e6"
+    return f"the character {character!r} means nothing here", _operator_hint(text)
+
+
+_WRONG_OPERATORS = {"&&": "and", "||": "or", "===": "==", "<>": "!="}
+
+
 def _operator_hint(text: str) -> str:
-    for wrong, right in (("&&", "and"), ("||", "or"), ("===", "=="), ("<>", "!=")):
+    for wrong, right in _WRONG_OPERATORS.items():
         if wrong in text:
             return f"write {right!r}, not {wrong!r}"
+    if "!" in text.replace("!=", ""):
+        return "write 'not', not '!'"
     if re.search(r"(?<![=!<>])=(?!=)", text):
         return "compare with '==', not '='"
     return ""
 
 
+# What the language leaves out of Jinja2's.
+
+_FILTERS_OF_FILTERS = {"map": (0, FILTERS), "select": (0, TESTS), "reject": (0, TESTS)}
+_FILTERS_OF_FILTERS |= {"selectattr": (1, TESTS), "rejectattr": (1, TESTS)}
+
+
 def _checked(text: str, tree: nodes.Expr) -> Expression:
-    for node in (tree, *tree.find_all(nodes.Node)):
-        if not isinstance(node, _ALLOWED):
-            raise ExpressionError(*_refusal(node))
-        if isinstance(node, nodes.Compare) and len(node.ops) > 1:
-            raise ExpressionError("comparisons can't be chained", "join two comparisons with 'and'")
-        if isinstance(node, nodes.CondExpr) and node.expr2 is None:
-            raise ExpressionError("'if' inside an expression needs an 'else'")
-        if isinstance(node, nodes.Filter) and node.name not in FILTERS:
-            raise ExpressionError(
-                f"unknown filter {node.name!r}", did_you_mean(node.name, FILTERS), text.find(node.name)
-            )
-        if isinstance(node, nodes.Test) and node.name not in TESTS:
-            raise ExpressionError(f"unknown test {node.name!r}", did_you_mean(node.name, TESTS), text.find(node.name))
-        if isinstance(node, nodes.Const) and isinstance(node.value, int) and node.value.bit_length() > 400:
-            raise ExpressionError("the number is too large")
-    tree.set_environment(_environment)
-    return Expression(text, tree, tuple(dict.fromkeys(_paths(tree))))
+    names: list[tuple[Path, int]] = []
+    waiting: list[tuple[nodes.Node, int]] = [(tree, 1)]
+    while waiting:
+        node, depth = waiting.pop()
+        if depth > MAX_DEPTH:
+            raise ExpressionError("the expression nests too deeply", "make two gates of it", node.lineno)
+        _check_node(node)
+        path = path_of(node)
+        if path is not None:
+            names.append((path, offset_of(node)))
+        else:
+            waiting.extend((child, depth + 1) for child in node.iter_child_nodes())
+    return Expression(text, tree, tuple(sorted(names, key=lambda each: each[1])), text)
+
+
+def _check_node(node: nodes.Node) -> None:
+    if type(node) not in EVALUATED and not isinstance(node, _PARTS):
+        raise ExpressionError(*_refusal(node), offset_of(node))
+    if isinstance(node, nodes.Compare) and len(node.ops) > 1:
+        raise ExpressionError("comparisons can't be chained", "join two comparisons with 'and'", offset_of(node))
+    if isinstance(node, nodes.CondExpr) and node.expr2 is None:
+        raise ExpressionError("'if' inside an expression needs an 'else'", "", offset_of(node))
+    if isinstance(node, nodes.Filter | nodes.Test):
+        _check_call(node)
+
+
+_PARTS = (nodes.Operand, nodes.Pair, nodes.Keyword, nodes.Slice)
+
+
+def _check_call(node: nodes.Filter | nodes.Test) -> None:
+    kind, known = ("filter", FILTERS) if isinstance(node, nodes.Filter) else ("test", TESTS)
+    if node.name in ("default", "d"):
+        hint = "look first: steps.STEP.status == 'passed', or 'x if … else y'"
+        raise ExpressionError("a name that is missing is an error, so there is no default", hint, node.lineno)
+    if node.name not in known:
+        raise ExpressionError(f"unknown {kind} {node.name!r}", did_you_mean(node.name, known), node.lineno)
+    if node.dyn_args is not None or node.dyn_kwargs is not None:
+        raise ExpressionError("'*' can't stand before an argument", "", node.lineno)
+    named = tuple(each.key for each in node.kwargs)
+    if "default" in named:
+        raise ExpressionError("a name that is missing is an error, so there is no default", "", node.lineno)
+    problem = argument_problem(node.name, len(node.args), named, is_filter=kind == "filter")
+    if problem:
+        raise ExpressionError(problem, "", node.lineno)
+    place, names = _FILTERS_OF_FILTERS.get(node.name, (0, None))
+    inner = node.args[place] if kind == "filter" and len(node.args) > place else None
+    if names is not None and isinstance(inner, nodes.Const) and inner.value not in names:
+        raise ExpressionError(f"unknown name {inner.value!r}", did_you_mean(str(inner.value), names), inner.lineno)
 
 
 def _refusal(node: nodes.Node) -> tuple[str, str]:
@@ -371,14 +320,20 @@ def _refusal(node: nodes.Node) -> tuple[str, str]:
     return f"{type(node).__name__} is not part of the language", ""
 
 
-def _paths(node: nodes.Node) -> list[Path]:
-    path = path_of(node)
-    if path is not None:
-        return [path]
-    found: list[Path] = []
-    for child in node.iter_child_nodes():
-        found.extend(_paths(child))
-    return found
+def offset_of(node: nodes.Node) -> int:
+    """Return where `node` begins in its expression's text (brackets around it aside)."""
+    while (field := _FIRST.get(type(node))) is not None:
+        node = getattr(node, field)
+    return node.lineno
+
+
+_FIRST: dict[type[nodes.Node], str] = {
+    **dict.fromkeys((nodes.Getattr, nodes.Getitem, nodes.Call, nodes.Filter, nodes.Test), "node"),
+    **dict.fromkeys((nodes.And, nodes.Or, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div, nodes.FloorDiv), "left"),
+    **dict.fromkeys((nodes.Mod, nodes.Pow), "left"),
+    nodes.Compare: "expr",
+    nodes.CondExpr: "expr1",
+}
 
 
 def path_of(node: nodes.Node) -> Path | None:

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import enum
+import inspect
 import math
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
+from datetime import date, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,6 +18,7 @@ import msgspec
 from aurora.profile import Profile, Section
 
 FLOAT_MARK = "$float"
+_NOT_FINITE = ("nan", "inf", "-inf")
 
 
 class TypeMismatch(Exception):
@@ -37,11 +42,36 @@ def decode(data: Any, type_: Any) -> Any:
 
 
 def convert(value: Any, type_: Any) -> Any:
-    """Return `value` as `type_`, strictly: no text becomes a number. Raises TypeMismatch."""
+    """Return `value` as `type_`: text becomes a Decimal, a date or a path, nothing else. Raises TypeMismatch."""
     try:
-        return msgspec.convert(value, type_, strict=True, dec_hook=_decode_other)
-    except (msgspec.ValidationError, TypeError, OverflowError, RecursionError) as error:
-        raise TypeMismatch(str(error).replace(" - at `$", " at `").replace("`.", "`")) from error
+        return msgspec.convert(value, type_, strict=True, str_keys=True, dec_hook=_decode_other)
+    except (msgspec.ValidationError, TypeError, ValueError, OverflowError, RecursionError) as error:
+        raise TypeMismatch(_in_words(str(error))) from error
+
+
+_EXPECTED = re.compile(r"Expected `(?P<wanted>[^`]+)`, got `(?P<given>[^`]+)`(?P<rest>.*)", re.DOTALL)
+_WORDS = {
+    "str": "text",
+    "int": "a whole number",
+    "float": "a number",
+    "decimal": "a number",
+    "bool": "true or false",
+    "array": "a list",
+    "object": "a map",
+    "null": "nothing",
+    "NoneType": "nothing",
+}
+
+
+def _in_words(message: str) -> str:
+    match = _EXPECTED.fullmatch(message)
+    if match:
+        wanted, given = (
+            " or ".join(dict.fromkeys(_WORDS.get(each, each) for each in match[part].split(" | ")))
+            for part in ("wanted", "given")
+        )
+        message = f"needs {wanted}, was {given}{match['rest']}"
+    return message.replace(" - at `$", " at `").replace("`.", "`")
 
 
 def _encode_other(value: Any) -> Any:
@@ -54,31 +84,27 @@ def _encode_other(value: Any) -> Any:
     raise TypeError(f"a {type(value).__name__} can't be written to the journal")
 
 
-def _decode_other(type_: type, value: Any) -> Any:
+def _decode_other(type_: Any, value: Any) -> Any:
     if type_ is Path and isinstance(value, str):
         return Path(value)
-    if isinstance(value, type_):
+    if inspect.isclass(type_) and isinstance(value, type_):  # msgspec hands on hints that are no classes, too
         return value
     raise TypeError(f"a {type(value).__name__} can't be read as {getattr(type_, '__name__', type_)}")
 
 
-def _walk(value: Any, leaf: Callable[[Any], Any]) -> Any:
-    if isinstance(value, dict):
-        return {key: _walk(item, leaf) for key, item in value.items()}
-    if isinstance(value, list | tuple | set | frozenset):
-        return [_walk(item, leaf) for item in value]
-    return leaf(value)
-
-
 def _mark_floats(value: Any) -> Any:
-    return _walk(
-        value, lambda leaf: {FLOAT_MARK: repr(leaf)} if isinstance(leaf, float) and not math.isfinite(leaf) else leaf
-    )
+    if isinstance(value, dict):
+        if FLOAT_MARK in value:
+            raise TypeError(f"{FLOAT_MARK!r} is a reserved key")
+        return {key: _mark_floats(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_mark_floats(item) for item in value]
+    return {FLOAT_MARK: repr(value)} if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _unmark_floats(value: Any) -> Any:
     if isinstance(value, dict):
-        if value.keys() == {FLOAT_MARK}:
+        if value.keys() == {FLOAT_MARK} and value[FLOAT_MARK] in _NOT_FINITE:
             return float(value[FLOAT_MARK])
         return {key: _unmark_floats(item) for key, item in value.items()}
     if isinstance(value, list):
@@ -117,23 +143,28 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list) else value
 
 
+_AS_THEY_ARE = (str, int, Decimal, date, time, timedelta)
+
+
 def exposed(value: Any) -> Any:
     """Return `value` as an expression sees it: dataclasses and dicts as Namespace, float as Decimal, tuple as list."""
-    if isinstance(value, bool) or value is None:
+    if value is None or isinstance(value, bool | Namespace):
         return value
+    if isinstance(value, enum.Enum):
+        return exposed(value.value)
     if isinstance(value, float):
         return Decimal(repr(value))
+    if isinstance(value, _AS_THEY_ARE):
+        return value
     if isinstance(value, Profile):
         return Namespace(value.values)
     if dataclasses.is_dataclass(value) and not isinstance(value, type):
         return Namespace({field.name: getattr(value, field.name) for field in dataclasses.fields(value)})
-    if isinstance(value, Namespace):
-        return value
     if isinstance(value, Mapping):
         return Namespace(value)
     if isinstance(value, list | tuple | set | frozenset):
         return [exposed(item) for item in value]
-    return str(value) if isinstance(value, Path) else value
+    return exposed(msgspec.to_builtins(value, str_keys=True, enc_hook=_encode_other))
 
 
 def holds_nan(value: Any) -> bool:
@@ -161,7 +192,7 @@ def _shown(value: Any) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, Decimal):
-        return str(value)
+        return f"{value:f}" if value.is_finite() and abs(value.adjusted()) < 30 else str(value)
     if isinstance(value, str):
         return repr(value[:10_000])
     if isinstance(value, Mapping):
