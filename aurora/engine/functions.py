@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import functools
 import importlib
 import inspect
 import sys
@@ -16,7 +18,12 @@ from typing import Any
 
 from aurora.engine.context import Context
 from aurora.engine.faults import did_you_mean, listed
+from aurora.engine.kinds import uncarried
 from aurora.engine.registry import StepInfo, step_info
+from aurora.engine.values import TypeMismatch, encode
+
+STATUS = "status"
+"""What each step has beside its outputs; no output may be called that."""
 
 
 @dataclass(frozen=True)
@@ -38,7 +45,7 @@ class StepFunction:
     wants_context: bool
     returns: type | None
 
-    def output_hints(self) -> dict[str, Any]:
+    def output_hints(self) -> Mapping[str, Any]:
         """Return the outputs' names and type hints."""
         return {} if self.returns is None else _hints(self.returns)
 
@@ -112,7 +119,8 @@ class FunctionTable:
 
     def _module(self, name: str) -> Any:
         try:
-            return importlib.import_module(name)
+            with contextlib.redirect_stdout(sys.stderr):  # standard output may be read by a program
+                return importlib.import_module(name)
         except ModuleNotFoundError as error:
             if error.name is not None and (name == error.name or name.startswith(error.name + ".")):
                 raise NoSuchStep(f"there is no module {name}", self._nearest_module(name)) from error
@@ -125,22 +133,30 @@ class FunctionTable:
     def _nearest_module(self, name: str) -> str:
         if not name.startswith("steps."):
             return "is the package installed?"
+        if name.startswith("steps.steps."):
+            return f"leave out the first 'steps.': {name.removeprefix('steps.steps.')}.…"
         known = [path.stem for path in (self.root / "steps").glob("*.py") if not path.stem.startswith("_")]
         return did_you_mean(name.removeprefix("steps."), known) or f"steps/ has: {listed(sorted(known)) or 'nothing'}"
 
 
 def _import_failure(name: str, error: BaseException, root: Path) -> str:
     if isinstance(error, SyntaxError):
-        return f"{name} does not import: {error.msg} ({Path(error.filename or '?').name}:{error.lineno})"
+        return f"{name} does not import: {error.msg} ({_shown(error.filename or '?', root)}:{error.lineno})"
     where = ""
     for frame in traceback.extract_tb(error.__traceback__):
         if Path(frame.filename).is_relative_to(root):
-            where = f" ({Path(frame.filename).relative_to(root)}:{frame.lineno})"
+            where = f" ({_shown(frame.filename, root)}:{frame.lineno})"
     text = str(error).splitlines()[0][:300] if str(error) else ""
     return f"{name} does not import: {type(error).__name__}{': ' + text if text else ''}{where}"
 
 
-def _hints(thing: Any) -> dict[str, Any]:
+def _shown(file: str, root: Path) -> str:
+    path = Path(file)
+    return str(path.relative_to(root)) if path.is_relative_to(root) else path.name
+
+
+@functools.cache
+def _hints(thing: Any) -> Mapping[str, Any]:
     hints = typing.get_type_hints(thing)
     if dataclasses.is_dataclass(thing):
         return {field.name: hints.get(field.name, Any) for field in dataclasses.fields(thing)}
@@ -148,6 +164,9 @@ def _hints(thing: Any) -> dict[str, Any]:
 
 
 def _describe(uses: str, function: Callable[..., Any], info: StepInfo) -> StepFunction:
+    bare = inspect.unwrap(function)
+    if not inspect.isfunction(bare) or inspect.iscoroutinefunction(bare) or inspect.isgeneratorfunction(bare):
+        raise NoSuchStep(f"{uses} is no plain function", "a step is a def that returns its result")
     try:
         hints = _hints(function)
     except (NameError, TypeError, AttributeError) as error:
@@ -162,18 +181,58 @@ def _describe(uses: str, function: Callable[..., Any], info: StepInfo) -> StepFu
             wants_context = True
         elif parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD, parameter.POSITIONAL_ONLY):
             raise NoSuchStep(f"{uses} takes {parameter}, which 'with' can't name", "give it plain named arguments")
+        elif problem := uncarried(hint):
+            raise NoSuchStep(f"the argument {parameter.name!r} of {uses}: {problem}", "use plain data, or a dataclass")
         else:
             arguments[parameter.name] = Argument(hint, parameter.default is parameter.empty)
-    returns = hints.get("return", None)
-    returns = None if returns is type(None) else returns
-    if returns is not None and not (isinstance(returns, type) and dataclasses.is_dataclass(returns)):
+    if "return" not in hints:
+        raise NoSuchStep(f"{uses} does not say what it returns", "write -> None, or -> and a dataclass")
+    returns = None if hints["return"] is type(None) else hints["return"]
+    found = StepFunction(uses, function, info, arguments, wants_context, returns)
+    _check_outputs(found)
+    _check_declaration(found)
+    return found
+
+
+def _check_outputs(step: StepFunction) -> None:
+    returns = step.returns
+    if returns is None:
+        return
+    if not (inspect.isclass(returns) and dataclasses.is_dataclass(returns)):
         raise NoSuchStep(
-            f"{uses} returns {returns}; a step returns a dataclass, or None",
+            f"{step.uses} returns {returns}; a step returns a dataclass, or None",
             "its fields are the names that gates and templates use",
         )
-    if returns is not None:
+    try:
+        hints = _hints(returns)
+    except (NameError, TypeError, AttributeError) as error:
+        raise NoSuchStep(f"the type hints of {returns.__name__} can't be read: {error}") from error
+    if STATUS in hints:
+        raise NoSuchStep(f"{step.uses} has an output {STATUS!r}, a reserved name", "call the field something else")
+    for name, hint in hints.items():
+        if problem := uncarried(hint):
+            raise NoSuchStep(f"the output {name!r} of {step.uses}: {problem}", "use plain data, or a dataclass")
+
+
+def _check_declaration(step: StepFunction) -> None:
+    """Refuse a `sample` that is no result of the step, and a `verify` that can't be called with its arguments."""
+    sample, verify = step.info.sample, step.info.verify
+    if sample is not None:
+        if step.returns is None or not isinstance(sample, step.returns):
+            wanted = "nothing" if step.returns is None else step.returns.__name__
+            raise NoSuchStep(f"the sample of {step.uses} is a {type(sample).__name__}, it returns {wanted}")
         try:
-            _hints(returns)
-        except (NameError, TypeError, AttributeError) as error:
-            raise NoSuchStep(f"the type hints of {returns.__name__} can't be read: {error}") from error
-    return StepFunction(uses, function, info, arguments, wants_context, returns)
+            encode(sample)
+        except TypeMismatch as error:
+            raise NoSuchStep(f"the sample of {step.uses}: {error}") from error
+    if verify is not None:
+        context = (None,) if step.wants_context else ()
+        required = [name for name, argument in step.arguments.items() if argument.required]
+        for names in (required, list(step.arguments)):
+            try:
+                inspect.signature(verify).bind(*context, **dict.fromkeys(names))
+            except TypeError as error:
+                raise NoSuchStep(
+                    f"the verify function of {step.uses} can't be called as the step is: {error}",
+                    "give it the step's own arguments",
+                ) from error

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
+from aurora.engine.collector import without_collector
 from aurora.engine.faults import Fault, did_you_mean, listed
 from aurora.engine.loader import Loaded, load_file
 from aurora.engine.project import Project
@@ -13,6 +14,8 @@ from aurora.engine.spec import Runbook, Step
 from aurora.errors import UsageError
 
 Section = Literal["steps", "finally", "on_failure"]
+MAX_STEPS = 20_000
+"""Of a plan: sub-runbooks that run each other twice on each of twenty levels would make a million."""
 
 
 @dataclass(eq=False, repr=False)
@@ -81,18 +84,18 @@ class Library:
             self._loaded[name] = load_file(self.project, self.project.path_of(name))
         return self._loaded[name]
 
-    def has(self, name: str) -> bool:
-        """Return whether the project has a runbook `name`."""
-        return name in self._loaded or (self.project.runbooks / f"{name}.yaml").is_file()
 
-
+@without_collector
 def build_plan(library: Library, name: str) -> Plan:
-    """Inline the runbook `name`; faults of every file on the way stand in the plan. Raises UsageError for no such book."""
+    """Inline the runbook `name`; the faults of every file on the way stand in the plan.
+
+    Raises UsageError for no such runbook.
+    """
     loaded = library.load(name)
-    if loaded.runbook is None:
+    if loaded.draft is None:
         return Plan(Runbook(name, name, loaded.document), loaded={name: loaded}, faults=list(loaded.faults))
-    plan = Plan(loaded.runbook, loaded={name: loaded})
-    _Inliner(library, plan).inline(loaded.runbook, None, None, (name,))
+    plan = Plan(loaded.draft, loaded={name: loaded}, faults=list(loaded.faults))
+    _Inliner(library, plan).inline(loaded.draft, None, None, (name,))
     return plan
 
 
@@ -100,19 +103,22 @@ class _Inliner:
     def __init__(self, library: Library, plan: Plan) -> None:
         self.library = library
         self.plan = plan
+        self.full = False
 
     def inline(self, runbook: Runbook, container: str | None, parent: Scope | None, trail: tuple[str, ...]) -> None:
         scope = Scope(runbook, container, parent)
         self.plan.scopes[container or ""] = scope
+        known = {step.id for step in runbook.steps}
         previous: str | None = None
         for step in runbook.steps:
-            node = self.node(scope, step, "steps", needs=self.needs(scope, step, runbook.steps, previous))
+            node = self.node(scope, step, "steps", needs=self.needs(scope, step, known, previous))
             self.add(node, trail)
             previous = step.id
+        known = {step.id for step in runbook.finally_}
         previous = None
         for step in runbook.finally_:
             after = (scope.prefix + previous,) if previous and step.needs is None else ()
-            needs = () if step.needs is None else self.needs(scope, step, runbook.finally_, None)
+            needs = () if step.needs is None else self.needs(scope, step, known, None)
             self.add(replace(self.node(scope, step, "finally", needs=needs), after=after), trail)
             previous = step.id
         self.plan.faults.extend(_cycles(runbook))
@@ -120,21 +126,25 @@ class _Inliner:
     def node(self, scope: Scope, step: Step, section: Section, needs: tuple[str, ...] = ()) -> Node:
         return Node(scope.prefix + step.id, step, scope, section, needs)
 
-    def needs(self, scope: Scope, step: Step, among: tuple[Step, ...], previous: str | None) -> tuple[str, ...]:
+    def needs(self, scope: Scope, step: Step, known: set[str], previous: str | None) -> tuple[str, ...]:
         if step.needs is None:
             return (scope.prefix + previous,) if previous else ()
-        known = {other.id for other in among}
         for index, name in enumerate(step.needs):
             if name not in known:
-                hint = did_you_mean(name, known) or f"steps here: {listed(sorted(known))}"
-                self.fault(scope.runbook, (*step.key, "needs", index), f"there is no step {name!r}", hint)
+                if not scope.runbook.incomplete:
+                    hint = did_you_mean(name, known) or f"steps here: {listed(sorted(known))}"
+                    self.fault(scope.runbook, (*step.key, "needs", index), f"there is no step {name!r}", hint)
             elif name == step.id:
                 self.fault(scope.runbook, (*step.key, "needs", index), f"the step {name!r} needs itself")
         return tuple(scope.prefix + name for name in step.needs if name in known and name != step.id)
 
     def add(self, node: Node, trail: tuple[str, ...]) -> None:
-        if node.id in self.plan.nodes:
-            return  # a fault already: the id stands twice
+        if node.id in self.plan.nodes or self.full:
+            return  # a fault already: the id stands twice, or there are too many steps
+        if len(self.plan.nodes) >= MAX_STEPS:
+            self.full = True
+            self.fault(self.plan.root, (), f"with its sub-runbooks it has more than {MAX_STEPS:,} steps", "split it")
+            return
         self.plan.nodes[node.id] = node
         node.scope.nodes.append(node.id)
         if node.step.kind == "runbook" and node.step.runbook:
@@ -167,18 +177,17 @@ class _Inliner:
             loaded = self.library.load(name)
         except UsageError:
             known = self.library.project.names()
-            self.fault(node.scope.runbook, key, f"there is no runbook {name!r}", did_you_mean(name, known))
+            hint = did_you_mean(name, known) or f"there are: {listed(known)}"
+            self.fault(node.scope.runbook, key, f"there is no runbook {name!r}", hint)
             return
-        if loaded.runbook is None:
-            self.plan.faults.extend(fault for fault in loaded.faults if fault not in self.plan.faults)
-            return
+        if name not in self.plan.loaded:
+            self.plan.faults.extend(loaded.faults)
         self.plan.loaded[name] = loaded
-        self.inline(loaded.runbook, node.id, node.scope, (*trail, name))
+        if loaded.draft is not None:
+            self.inline(loaded.draft, node.id, node.scope, (*trail, name))
 
     def fault(self, runbook: Runbook, key: Any, message: str, hint: str = "") -> None:
-        fault = runbook.document.fault(key, message, hint)
-        if fault not in self.plan.faults:
-            self.plan.faults.append(fault)
+        self.plan.faults.append(runbook.document.fault(key, message, hint))
 
 
 def _cycles(runbook: Runbook) -> Iterator[Fault]:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from aurora.engine.document import Document, Key, read_document
-from aurora.engine.faults import Fault, Place, RunbookError, did_you_mean, listed
+from aurora.engine.faults import Fault, RunbookError, did_you_mean, listed
 from aurora.engine.project import Project
-from aurora.engine.schema import schema_faults
+from aurora.engine.schema import SchemaPass
 from aurora.errors import ProfileError
 from aurora.profile import Profile, Section
 
@@ -36,49 +35,55 @@ def load_profile(project: Project | Path, name: str) -> Profile:
     for number, document in enumerate(chain):
         own = {key: value for key, value in document.data.items() if key != "extends"}
         values = _overlay(values, own, document, (), faults) if number else own
-    if faults:
-        raise RunbookError(faults)
-    faults = _against_schema(project, chain, values)
+    faults.extend(_against_schema(project, chain, values))
     if faults:
         raise RunbookError(faults)
     return Profile(name, Section(values), tuple(document.file for document in chain))
 
 
 def _chain(project: Project, name: str) -> list[Document]:
-    chain: list[Document] = []
-    wanted: str | None = name
-    seen: list[str] = []
-    while wanted is not None:
-        if wanted in seen:
-            raise ProfileError(
-                f"The profiles extend each other in a circle: {' → '.join([*seen, wanted])}.", todo="break it"
-            )
-        seen.append(wanted)
-        document = _read(project, wanted, chain)
-        chain.append(document)
-        wanted = document.data.get("extends")
-        if wanted is not None and not isinstance(wanted, str):
-            raise RunbookError([document.fault(("extends",), "extends names one profile, as text")])
-    return chain[::-1]
-
-
-def _read(project: Project, name: str, above: list[Document]) -> Document:
-    path = project.profiles / f"{name}.yaml"
+    """Return the documents from the base to `name`."""
     known = profile_names(project)
     if name not in known:
         hint = did_you_mean(name, known)
-        where = f" (extended by {above[-1].file})" if above else ""
         raise ProfileError(
-            f"There is no profile {name!r}{where}{'; ' + hint if hint else ''}.",
+            f"There is no profile {name!r}{'; ' + hint if hint else ''}.",
             means="nothing was run",
             todo=f"name one of: {listed(known) or '(none yet)'}",
         )
-    document = read_document(path, project.shown(path))
-    if document.faults:
-        raise RunbookError(document.faults)
-    if not isinstance(document.data, dict):
-        raise RunbookError([Fault(Place(document.file), "a profile is a map of keys and values")])
-    return document
+    chain: list[Document] = []
+    seen: list[str] = []
+    faults: list[Fault] = []
+    wanted: Any = name
+    while wanted is not None:
+        seen.append(wanted)
+        path = project.profiles / f"{wanted}.yaml"
+        document = read_document(path, project.shown(path))
+        chain.append(document)
+        faults.extend(document.faults)
+        if not isinstance(document.data, dict):
+            faults.extend([] if document.faults else [document.fault((), "a profile is a map of keys and values")])
+            break
+        wanted = document.data.get("extends")
+        problem, hint = _no_base(wanted, seen, known)
+        if problem:
+            faults.append(document.fault(("extends",), problem, hint))
+            break
+    if faults:
+        raise RunbookError(faults)
+    return chain[::-1]
+
+
+def _no_base(wanted: Any, seen: list[str], known: list[str]) -> tuple[str, str]:
+    if wanted is None:
+        return "", ""
+    if not isinstance(wanted, str):
+        return "extends names one profile, as text", ""
+    if wanted in seen:
+        return f"the profiles extend each other in a circle: {' → '.join([*seen, wanted])}", "take one 'extends' out"
+    if wanted not in known:
+        return f"there is no profile {wanted!r}", did_you_mean(wanted, known) or f"there are: {listed(known)}"
+    return "", ""
 
 
 def _kind(value: Any) -> str:
@@ -102,10 +107,9 @@ def _overlay(
         elif isinstance(base[name], dict) and isinstance(value, dict):
             # a map that the base leaves empty is an open one: per-symbol limits, for instance
             result[name] = _overlay(base[name], value, document, here, faults) if base[name] else value
-        elif base[name] is not None and value is not None and _kind(base[name]) != _kind(value):
-            faults.append(
-                document.fault(here, f"{name!r} is {_kind(base[name])} in its base, here it is {_kind(value)}")
-            )
+        elif base[name] is not None and _kind(base[name]) != _kind(value):
+            message = f"{name!r} is {_kind(base[name])} in its base, here it is {_kind(value)}"
+            faults.append(document.fault(here, message, "leave the key out to keep what the base says"))
         else:
             result[name] = value
     return result
@@ -115,19 +119,24 @@ def _against_schema(project: Project, chain: list[Document], values: dict[str, A
     path = project.profiles / SCHEMA
     if not path.is_file():
         return []
+    memory = SchemaPass(project.runs / ".cache" / "schema")
     try:
-        schema = json.loads(path.read_text("utf-8"))
+        return memory.faults(_Overlaid(chain, values), path)
     except (OSError, ValueError) as error:
         raise ProfileError(f"{project.shown(path)} can't be read: {error}", todo="mend the schema") from error
-    merged = Document(chain[-1].file, "", data=values)
-    for document in chain:
-        for key, place in document.places.items():
-            merged.places[key] = place
-        merged.key_places.update(document.key_places)
-    lines = {document.file: document.lines for document in chain}
-    faults = []
-    for fault in schema_faults(merged, schema):
-        source = lines.get(fault.place.file, [])
-        excerpt = source[fault.place.line - 1] if 0 < fault.place.line <= len(source) else ""
-        faults.append(Fault(fault.place, fault.message, excerpt, fault.hint))
-    return faults
+
+
+class _Overlaid(Document):
+    """The values of a whole chain; a fault stands where the last file of the chain says the value."""
+
+    def __init__(self, chain: list[Document], values: dict[str, Any]) -> None:
+        super().__init__(chain[-1].file, "\0".join(document.text for document in chain), values)
+        self.chain = chain
+
+    def fault(self, key: Key, message: str, hint: str = "", *, of_key: bool = False) -> Fault:
+        """Return a fault in the file that says the value at `key`, or the nearest value around it."""
+        near = key
+        while near and not any(near in document.spots for document in self.chain):
+            near = near[:-1]
+        said = next(document for document in reversed(self.chain) if near in document.spots or not near)
+        return said.fault(key, message, hint, of_key=of_key)

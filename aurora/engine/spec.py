@@ -15,6 +15,7 @@ Severity = Literal["blocking", "advisory"]
 Kind = Literal["uses", "runbook", "confirm", "gate"]
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)")
+LONGEST_S = 366 * 86400.0
 _UNIT = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
@@ -23,7 +24,10 @@ def seconds(text: str) -> float:
     match = _DURATION.fullmatch(text)
     if match is None:
         raise ValueError(f"{text!r} is not a duration; write a number and a unit, such as 30s, 10m or 12h")
-    return float(match[1]) * _UNIT[match[2]]
+    found = float(match[1]) * _UNIT[match[2]]
+    if found > LONGEST_S:
+        raise ValueError(f"{text!r} is longer than a year")
+    return found
 
 
 @dataclass(frozen=True)
@@ -38,8 +42,8 @@ class Param:
 
     @property
     def type(self) -> str:
-        """Return its JSON type: string, integer, number, boolean or array."""
-        return str(self.schema.get("type", "string"))
+        """Return its JSON type: string, integer, number, boolean or array; empty when it could not be read."""
+        return str(self.schema.get("type", ""))
 
     @property
     def python_type(self) -> Any:
@@ -48,7 +52,7 @@ class Param:
         if self.type == "array":
             inner = plain.get(self.schema.get("items", {}).get("type", ""), Any)
             return list[inner]  # type: ignore[valid-type]
-        return plain[self.type]
+        return plain.get(self.type, Any)
 
     @property
     def flag(self) -> str:
@@ -100,7 +104,10 @@ class OnFailure:
 
 @dataclass(frozen=True)
 class Step:
-    """One step as written. Exactly one of uses, runbook, confirm is set, or none when it only has gates."""
+    """One step as written. Exactly one of uses, runbook, confirm is set, or none when it only has gates.
+
+    `damaged` names the keys that could not be read: what is wrong with them is told already.
+    """
 
     id: str
     kind: Kind
@@ -119,11 +126,12 @@ class Step:
     foreach: Foreach | None = None
     on_failure: OnFailure = OnFailure()
     dry_run: Literal["run", "skip", "simulate"] | None = None
+    damaged: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True)
 class Requirement:
-    """Evidence that another run must have left: which runbook, which outcome, how old at most, what must be the same."""
+    """Evidence that another run must have left: of which runbook, which outcome, how old at most, what in common."""
 
     runbook: str
     outcome: str = "green"
@@ -133,7 +141,10 @@ class Requirement:
 
 @dataclass(frozen=True, eq=False)
 class Runbook:
-    """A whole runbook; `document` knows where each part stands."""
+    """A whole runbook; `document` knows where each part stands.
+
+    incomplete: steps or their order could not be read, so a name that is missing may be one of theirs.
+    """
 
     name: str
     title: str
@@ -144,3 +155,4 @@ class Runbook:
     finally_: tuple[Step, ...] = ()
     lock: str | None = None
     red_exit: int | None = None
+    incomplete: bool = False

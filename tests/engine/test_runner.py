@@ -714,10 +714,10 @@ def test_items_are_each_tried_again(lab: Lab) -> None:
 def test_argument_that_does_not_fit_breaks_the_step(lab: Lab) -> None:
     """A value that turns out at run time not to be what the function takes is an error of the step, not of Aurora."""
     lab.book("""
-    params: {n: {type: number, default: 1.5}}
+    params: {n: {type: array, default: [1.5]}}
     steps:
       - {id: a, uses: lab.work}
-      - {id: b, uses: lab.work, with: {n: "{{ params.n * steps.a.n }}"}}
+      - {id: b, uses: lab.work, with: {n: "{{ params.n[0] }}"}}
     """)
     ran = lab.run()
     assert ran.statuses == {"a": "passed", "b": "broken"}
@@ -730,7 +730,7 @@ def test_skipped_outputs_that_are_read_break_the_step(lab: Lab) -> None:
     params: {n: {type: integer, default: 0}}
     steps:
       - {id: a, uses: lab.work}
-      - {id: b, uses: lab.work, with: {n: "{{ 1 / params.n }}"}}
+      - {id: b, uses: lab.work, with: {price: "{{ 1 / params.n }}"}}
     """)
     ran = lab.run()
     assert ran.statuses["b"] == "broken"
