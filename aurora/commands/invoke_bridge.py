@@ -12,7 +12,9 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
-from invoke import Collection, Context, task
+from invoke.collection import Collection
+from invoke.context import Context
+from invoke.tasks import task
 
 from aurora.commands.main import dispatch, find_project_once, say_error
 from aurora.commands.parser import SHORT, Invocation, parse
@@ -23,7 +25,7 @@ _BEFORE = {"-c": 1, "--collection": 1, "-r": 1, "--search-root": 1, "-f": 1, "--
 
 
 def collection(words: Sequence[str] | None = None) -> Collection:
-    """Return invoke's collection for this command line: plain tasks for its lists, or the one task that was asked for."""
+    """Return invoke's collection for this command line: plain tasks for its lists, or the one that was asked for."""
     words = list(sys.argv[1:] if words is None else words)
     try:
         command = _command(words)
@@ -68,7 +70,7 @@ def _listing() -> Collection:
 
 
 def _named(name: str, text: str) -> Any:
-    def body(context: Context) -> None:
+    def body(_context: Context) -> None:
         raise SystemExit(2)
 
     body.__doc__ = text[0].upper() + text[1:]
@@ -79,7 +81,7 @@ def _named(name: str, text: str) -> Any:
 def _task_for(name: str, words: list[str], invocation: Invocation) -> Any:
     """Return a task that takes exactly these words, and runs what Aurora made of them."""
 
-    def body(context: Context, **ignored: object) -> None:
+    def body(_context: Context, **_words: object) -> None:
         try:
             code = dispatch(invocation)
         except AuroraError as error:

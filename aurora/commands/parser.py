@@ -325,5 +325,7 @@ _PARSERS: dict[str, Callable[[str], _Parser]] = {
     "report": _one_run,
     "lint": _lint,
     "explain": _explain,
-    "schema": _plain, "new": _new, "doctor": _plain,
+    "schema": _plain,
+    "new": _new,
+    "doctor": _plain,
 }

@@ -10,7 +10,7 @@ from aurora.engine.project import Project
 from aurora.engine.schema import runbook_schema
 
 
-def execute(project: Project, invocation: Invocation) -> int:
+def execute(_project: Project, _invocation: Invocation) -> int:
     """Print it."""
     sys.stdout.write(json.dumps(runbook_schema(), indent=2) + "\n")
     return 0

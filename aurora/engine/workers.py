@@ -3,6 +3,8 @@
 An attempt's token is its idempotency key; nothing here assumes more of a place than `Workers` and `Attempt` say.
 """
 
+# Kept whole: the interface of a place where steps run, beside the one place that there is.
+
 from __future__ import annotations
 
 import contextlib

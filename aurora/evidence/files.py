@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,4 +24,4 @@ def write_reports(folder: Path) -> None:
     for name, content in (("report.md", render_markdown(report)), ("report.html", render_html(report))):
         draft = folder / f".{name}.draft"
         draft.write_text(content, "utf-8")
-        os.replace(draft, folder / name)
+        draft.replace(folder / name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -50,13 +51,13 @@ BUY = {"id": "buy", "uses": "desk.buy"}
 def lint(tmp_path: Path) -> Callable[..., str]:
     """Return a function that lints a runbook of given steps, and others it may use, under the policy above."""
 
-    def check(steps: list[dict], policy: str | None = POLICY, **others: object) -> str:
+    def check(steps: list[dict[str, Any]], policy: str | None = POLICY, **others: list[dict[str, Any]]) -> str:
         for name in ("runbooks", "steps", "profiles"):
             (tmp_path / name).mkdir(exist_ok=True)
         (tmp_path / "steps/desk.py").write_text(STEPS)
         if policy is not None:
             (tmp_path / "profiles/policy.yaml").write_text(policy)
-        books = {"main": {"runbook": "main", "steps": steps}}
+        books: dict[str, dict[str, Any]] = {"main": {"runbook": "main", "steps": steps}}
         for name, value in others.items():
             if name == "ending":
                 books["main"]["finally"] = value
@@ -97,7 +98,7 @@ def test_stopping_needs_no_guard(lint: Callable[..., str]) -> None:
         ({"foreach": ["a"], "as": "x"}, "may be empty"),
     ],
 )
-def test_a_guard_that_may_not_hold_does_not_count(lint: Callable[..., str], change: dict, why: str) -> None:
+def test_a_guard_that_may_not_hold_does_not_count(lint: Callable[..., str], change: dict[str, Any], why: str) -> None:
     """Engine rule 13: a conditional, continuing, advisory, weakened or simulated guard is none; lint says why."""
     found = lint([{**LOOK, **change}, ASK, BUY])
     assert "opens orders without the gate 'ok' of desk.look" in found
