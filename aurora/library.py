@@ -17,7 +17,7 @@ from aurora.engine.loader import Loaded, value_problem_of
 from aurora.engine.project import Project, find_project
 from aurora.engine.prompts import Answer, Nobody, Person, Prompt
 from aurora.engine.records import Record, find_run, read_record, run_ids
-from aurora.engine.runner import Listener
+from aurora.engine.run import Listener
 from aurora.engine.spec import Param
 from aurora.engine.state import RunState, StepState
 from aurora.engine.workers import (

@@ -29,7 +29,8 @@ from aurora.engine.opening import (
 from aurora.engine.project import Project
 from aurora.engine.prompts import Person, Scripted, os_user, read_answers
 from aurora.engine.records import JOURNAL, Record, find_run, is_unfinished, new_run, read_record
-from aurora.engine.runner import Facts, Listener, Runner
+from aurora.engine.run import Facts, Listener, Run
+from aurora.engine.runner import Runner
 from aurora.engine.scopes import Scopes
 from aurora.engine.signals import Signals
 from aurora.engine.state import RunState
@@ -208,19 +209,8 @@ class _Leg:
             os_user(),
         )
         scopes = Scopes(prepared.plan, state, prepared.functions, opened["params"], prepared.load)
-        return Runner(
-            prepared.plan,
-            prepared.functions,
-            scopes,
-            state,
-            self.journal,
-            workers,
-            self.person,
-            listener,
-            facts,
-            self.signals,
-            prepared.masker,
-        )
+        parts = Run(prepared.plan, prepared.functions, scopes, state, self.journal, listener, facts, prepared.masker)
+        return Runner(parts, workers, self.person, self.signals)
 
     def _report(self, listener: Listener) -> None:
         try:

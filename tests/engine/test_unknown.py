@@ -83,10 +83,10 @@ def book(lab: Lab, step: str) -> None:
 # ── While the run goes on ────────────────────────────────────────────────────────────────────────────────────────────
 def test_timeout_of_a_step_that_must_not_repeat_is_unknown(desk: Lab) -> None:
     """Engine rule 18: a `never` step without `verify` that times out is unknown, and is never retried."""
-    book(desk, "{id: a, uses: orders.blind, with: {n: 1, seconds: 60}, timeout: 300ms}")
+    book(desk, "{id: a, uses: orders.blind, with: {n: 1, seconds: 60}, timeout: 1200ms}")
     ran = desk.run()
     assert (ran.statuses["a"], ran.statuses["b"], ran.statuses["bye"]) == ("unknown", "omitted", "passed")
-    assert ran.end("a")["reason"] == "no end after 0.3 s; nobody knows what it did"
+    assert ran.end("a")["reason"] == "no end after 1.2 s; nobody knows what it did"
     assert (ran.outcome, ran.code, sent(desk), len(ran.of("step.started", "a"))) == ("broken", 1, 1, 1)
 
 
@@ -100,11 +100,11 @@ def test_death_of_a_step_that_must_not_repeat_is_unknown(desk: Lab) -> None:
 
 def test_verify_says_done(desk: Lab) -> None:
     """Engine rule 18: `verify` that finds the effect gives the step its outputs, and its gate is decided on them."""
-    book(desk, "{id: a, uses: orders.send, with: {n: 3, seconds: 60}, timeout: 300ms, gate: n == 3}")
+    book(desk, "{id: a, uses: orders.send, with: {n: 3, seconds: 60}, timeout: 1200ms, gate: n == 3}")
     ran = desk.run()
     assert (ran.outcome, sent(desk)) == ("green", 1)
     assert ran.end("a")["outputs"] == {"n": 3}
-    assert ran.end("a")["reason"] == "no end after 0.3 s; verified as done"
+    assert ran.end("a")["reason"] == "no end after 1.2 s; verified as done"
     (verdict,) = ran.of("step.verified")
     assert verdict == {
         "step": "a",
@@ -124,15 +124,15 @@ def test_verify_says_done_and_the_gate_is_red(desk: Lab) -> None:
 
 def test_verify_says_not_done_without_a_retry(desk: Lab) -> None:
     """Engine rule 18: what certainly was not done has timed out, or is broken; it needs `retry` to be tried again."""
-    book(desk, "{id: a, uses: orders.send, with: {n: 1, how: early}, timeout: 300ms}")
+    book(desk, "{id: a, uses: orders.send, with: {n: 1, how: early}, timeout: 1200ms}")
     ran = desk.run()
     assert (ran.statuses["a"], sent(desk), len(ran.of("step.started", "a"))) == ("timed_out", 0, 1)
-    assert ran.end("a")["reason"] == "no end after 0.3 s; it was not done"
+    assert ran.end("a")["reason"] == "no end after 1.2 s; it was not done"
 
 
 def test_verify_says_not_done_with_a_retry(desk: Lab) -> None:
     """Engine rule 18: only what `verify` says was not done runs again, as often as `retry` allows."""
-    book(desk, "{id: a, uses: orders.send, with: {n: 1, how: early}, timeout: 300ms, retry: {max_attempts: 3}}")
+    book(desk, "{id: a, uses: orders.send, with: {n: 1, how: early}, timeout: 1200ms, retry: {max_attempts: 3}}")
     ran = desk.run()
     assert (ran.statuses["a"], len(ran.of("step.started", "a"))) == ("timed_out", 3)
     assert [each["attempt"] for each in ran.of("step.verified")] == [1, 2, 3]
@@ -152,7 +152,7 @@ def test_verify_says_not_done_with_a_retry(desk: Lab) -> None:
 def test_verify_that_can_not_tell_leaves_it_unknown(desk: Lab, answer: str, says: str) -> None:
     """Engine rule 18: unknown stops the run, and so does a `verify` that raises, hangs, dies or talks nonsense."""
     (desk.root / "says").write_text(answer)
-    book(desk, "{id: a, uses: orders.send, with: {n: 1, how: kill}, timeout: 400ms, retry: {max_attempts: 3}}")
+    book(desk, "{id: a, uses: orders.send, with: {n: 1, how: kill}, timeout: 1500ms, retry: {max_attempts: 3}}")
     ran = desk.run()
     assert (ran.statuses["a"], ran.statuses["b"], ran.code) == ("unknown", "omitted", 1)
     assert says in ran.end("a")["reason"]

@@ -1,0 +1,60 @@
+"""Another attempt after a failure: whether, when, and what ends the wait for it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aurora.engine.endings import End, Endings
+from aurora.engine.graph import Node
+from aurora.engine.run import Run
+from aurora.engine.timers import Timer, Timers
+
+
+class Retries:
+    """arrange → (time passes) → the step is ready again; or give_up, when the run fails meanwhile."""
+
+    def __init__(self, run: Run, endings: Endings, timers: Timers) -> None:
+        self._run, self._endings, self._timers = run, endings, timers
+        self._waiting: dict[str, tuple[Node, Timer]] = {}
+
+    def arrange(self, node: Node, kind: str, status: str, error: dict[str, str]) -> bool:
+        """Arrange another attempt, if the step may have one; only a step that is safe to repeat ever does."""
+        run, retry, state = self._run, node.step.retry, self._run.state.step(node.id)
+        if retry is None or state.tries >= retry.max_attempts or (retry.on and kind not in retry.on):
+            return False
+        if run.function(node).info.repeat != "safe" or not run.walk.goes_on(node):
+            return False
+        delay = retry.wait_before(state.tries + 1)
+        data = {"step": node.id, "attempt": state.attempt, "status": status, "error": error, "delay_s": delay}
+        run.record("step.retrying", data)
+        self._waiting[node.id] = (node, self._timers.after(delay, lambda: self._try_again(node)))
+        return True
+
+    def _try_again(self, node: Node) -> None:
+        del self._waiting[node.id]
+        if node.id in self._run.plan.nodes:
+            self._run.walk.again(node)
+        else:
+            self._run.advanced.append(self._run.parent(node))
+
+    def give_up(self, node: Node, reason: str) -> None:
+        """End a step that failed and is not tried again, with what it failed of."""
+        _, timer = self._waiting.pop(node.id, (node, None))
+        if timer is not None:
+            timer.cancel()
+        failure = self._run.state.step(node.id).failure
+        assert failure is not None
+        self._endings.end(node, End(failure["status"], f"not tried again: {reason}", error=failure["error"]))
+
+    def give_up_doomed(self) -> None:
+        """End the steps whose wait has become pointless, because the run has failed."""
+        for node, _ in list(self._waiting.values()):
+            if not self._run.walk.goes_on(node) and not self._run.walk.stopping:
+                self.give_up(node, "the run had failed meanwhile")
+
+    def drop(self, keep: Callable[[Node], bool]) -> None:
+        """Forget the waits, but for those to `keep`; a resumed run tries again at once."""
+        for node, timer in list(self._waiting.values()):
+            if not keep(node):
+                timer.cancel()
+                del self._waiting[node.id]

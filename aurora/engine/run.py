@@ -1,0 +1,115 @@
+"""One run as all parts of its runner see it: plan, state, walk, journal, and who watches."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+from aurora.clock import Clock
+from aurora.engine.functions import StepFunction
+from aurora.engine.graph import Node, Plan
+from aurora.engine.scopes import Scopes
+from aurora.engine.secrets import Masker
+from aurora.engine.state import RunState
+from aurora.engine.walk import Walk
+from aurora.engine.workers import Progress
+from aurora.journal import Event, Journal
+
+
+class Listener(Protocol):
+    """Whoever watches a run: the terminal, plain lines, JSON lines."""
+
+    live: bool
+    """Whether `tick` wants to be called ten times a second."""
+
+    def on_event(self, event: Event) -> None:
+        """An event is on disk."""
+
+    def on_progress(self, step: str, progress: Progress) -> None:
+        """A step says how far it is."""
+
+    def on_log(self, step: str, line: str) -> None:
+        """A step logged a line."""
+
+    def tick(self) -> None:
+        """Time passes."""
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a run is, besides its plan: names, folder and the ways to reach the world."""
+
+    run: str
+    folder: Path
+    working: Path
+    """What its workers lock while they live."""
+    clock: Clock
+    dry_run: bool = False
+    settle: Mapping[str, str] = field(default_factory=dict)
+    """Unknown outcomes that a person settled on the command line: step id to `done` or `not_done`."""
+    operator: str = ""
+
+
+class Run:
+    """What the parts of a runner share. Only `record` writes: event to the journal, then state, then listener."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        functions: Mapping[str, StepFunction],
+        scopes: Scopes,
+        state: RunState,
+        journal: Journal,
+        listener: Listener,
+        facts: Facts,
+        masker: Masker,
+    ) -> None:
+        self.plan, self.functions, self.scopes, self.state = plan, functions, scopes, state
+        self.facts, self.masker, self.listener = facts, masker, listener
+        self.walk = Walk(plan, state)
+        self.items: dict[str, list[Any]] = {}
+        """The items of each `foreach` step that has begun, with their types."""
+        self.advanced: list[Node] = []
+        """`foreach` steps of which an item has ended."""
+        self._journal = journal
+
+    def record(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
+        """Put an event on disk; only then is it so. Raises JournalWriteError."""
+        event = self._journal.append(type_, data, sync=sync)
+        self.state.apply(event)
+        self.listener.on_event(event)
+
+    def function(self, node: Node) -> StepFunction:
+        """Return the function of a `uses` step."""
+        return self.functions[str(node.step.uses)]
+
+    def token(self, node: Node, attempt: int) -> str:
+        """Return the idempotency key of an attempt."""
+        return f"{self.facts.run}:{node.id}:{attempt}"
+
+    def artifacts(self, node: Node, attempt: int) -> Path:
+        """Return the folder of an attempt's own."""
+        return self.facts.folder / "artifacts" / node.id.replace("/", ".") / str(attempt)
+
+    def instance(self, node: Node, index: int) -> Node:
+        """Return an item of a `foreach` step as a step; its `if` was asked of them all."""
+        return replace(node, id=f"{node.id}[{index}]", step=replace(node.step, if_=None))
+
+    def parent(self, instance: Node) -> Node:
+        """Return the `foreach` step of an item."""
+        return self.plan.nodes[instance.id.rpartition("[")[0]]
+
+    def names(self, node: Node, own: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return what the expressions of a step, or of an item, may name; `own` are its outputs, for its gate."""
+        parent, _, rest = node.id.rpartition("[")
+        is_item = node.step.foreach is not None and rest.endswith("]")
+        return self.scopes.names(node, own, self.items[parent][int(rest[:-1])] if is_item else None)
+
+    def ended(self, node: Node) -> None:
+        """Take note that a step, or an item, has its end on record."""
+        if node.id in self.plan.nodes:
+            self.walk.over(node)
+        else:
+            self.advanced.append(self.parent(node))
