@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 import sys
+from collections.abc import Mapping
 
 from aurora.commands.parser import Invocation
 from aurora.engine.project import Project
@@ -35,7 +36,7 @@ def execute(project: Project, invocation: Invocation) -> int:
     return 0
 
 
-def _text(line: dict[str, object]) -> str:
+def _text(line: Mapping[str, object]) -> str:
     if "error" in line:
         return f"{line['run']:<40}  {line['status']:<11}  {line['error']}"
     dry = "  dry run" if line["dry_run"] else ""
