@@ -108,6 +108,12 @@ LAB = '''
         return Out()
 
     @step(repeat="safe")
+    def boom_after(context: Context, name: str) -> Out:
+        """Fail, once a file of that name lies in the project."""
+        wait_for(context, name)
+        raise RuntimeError("kaput")
+
+    @step(repeat="safe")
     def meet(context: Context, other: str, seconds: float = 20) -> Out:
         """Pass only when another step is running at the same time."""
         act(context, f"{context.step} here")
@@ -135,6 +141,18 @@ class Recorder:
         self.events.append(event)
         if event.type in self.react:
             self.react[event.type](event)
+
+    def touch(self, path: Path, type_: str, *steps: str) -> Recorder:
+        """Make the file `path` once an event of this type has come for each of `steps`."""
+        left = set(steps)
+
+        def look(event: Event) -> None:
+            left.discard(event.data["step"])
+            if not left:
+                path.touch()
+
+        self.react[type_] = look
+        return self
 
     def on_progress(self, step: str, progress: Progress) -> None:
         self.progress.append((step, progress))

@@ -208,12 +208,14 @@ def test_failure_elsewhere_takes_the_question_back(lab: Lab) -> None:
     steps:
       - {id: sure, needs: [], confirm: Sure?}
       - {id: also, needs: [], confirm: Also?}
-      - {id: bad, needs: [], uses: lab.boom, with: {seconds: 0.3}}
+      - {id: bad, needs: [], uses: lab.boom_after, with: {name: go}}
     finally:
       - {id: bye, confirm: Is all well?}
     """)
     at = lab.terminal("runbook", "book")
     at.see("Sure?")
+    at.see("[y/n] ")
+    (lab.root / "go").touch()
     at.see("No answer (the run had failed meanwhile): that is a no.")
     at.see("Is all well?")
     at.see("[y/n] ")

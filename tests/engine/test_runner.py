@@ -261,15 +261,15 @@ def test_running_siblings_finish_and_nothing_new_starts(lab: Lab) -> None:
     """Engine rule 9: after a red step what runs comes to its end; what has not started is omitted, and says why."""
     lab.book("""
     steps:
-      - {id: bad, needs: [], uses: lab.boom, with: {seconds: 0.2}}
-      - {id: slow, needs: [], uses: lab.work, with: {seconds: 0.6}}
+      - {id: slow, needs: [], uses: lab.wait_for, with: {name: go}}
+      - {id: bad, needs: [], uses: lab.boom}
       - {id: after, needs: [slow], uses: lab.work}
       - {id: other, needs: [bad], uses: lab.work}
     """)
-    ran = lab.run()
+    ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.finished", "bad"))
     assert ran.statuses == {"bad": "broken", "slow": "passed", "after": "omitted", "other": "omitted"}
     assert ran.outcome == "broken"
-    assert sorted(lab.effects) == ["bad boom", "slow work"]
+    assert sorted(lab.effects) == ["bad boom", "slow waiting"]
 
 
 def test_continue_goes_on_and_the_run_stays_red(lab: Lab) -> None:
@@ -301,7 +301,7 @@ def test_failure_path_runs_once_after_the_siblings(lab: Lab) -> None:
     lab.book("""
     steps:
       - {id: bad, needs: [], uses: lab.boom, on_failure: {runbook: emergency, with: {who: bad}}}
-      - {id: slow, needs: [], uses: lab.work, with: {seconds: 0.5}}
+      - {id: slow, needs: [], uses: lab.wait_for, with: {name: go}}
       - {id: more, needs: [slow], uses: lab.work, on_failure: {runbook: emergency, with: {who: more}}}
     finally:
       - {id: bye, uses: lab.once}
@@ -323,11 +323,11 @@ def test_failure_path_runs_once_after_the_siblings(lab: Lab) -> None:
     """,
         "flatten",
     )
-    ran = lab.run()
+    ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.finished", "bad"))
     assert ran.outcome == "broken"
     assert ran.statuses["bad/on_failure"] == "passed"
     assert ran.end("bad/on_failure/deep/flat")["outputs"]["text"] == "bad"
-    assert sorted(lab.effects[:2]) == ["bad boom", "slow work"]
+    assert sorted(lab.effects[:2]) == ["bad boom", "slow waiting"]
     assert lab.effects[2:] == ["bad/on_failure/tell once", "bad/on_failure/deep/flat work", "bye once"]
     order = ran.order("step.started", "step.finished")
     assert order.index("step.finished slow") < order.index("step.started bad/on_failure")
@@ -484,11 +484,11 @@ def test_failure_inside_stops_the_whole_run(lab: Lab) -> None:
     lab.book("""
     steps:
       - {id: s, needs: [], runbook: inner}
-      - {id: wait, needs: [], uses: lab.work, with: {seconds: 0.5}}
+      - {id: wait, needs: [], uses: lab.wait_for, with: {name: go}}
       - {id: after, needs: [wait], uses: lab.work}
     """)
     lab.book("steps:\n  - {id: x, uses: lab.boom}\n  - {id: y, uses: lab.work}\n", "inner")
-    ran = lab.run()
+    ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.finished", "s/x"))
     assert ran.statuses == {"s": "broken", "s/x": "broken", "s/y": "omitted", "wait": "passed", "after": "omitted"}
 
 
@@ -509,17 +509,17 @@ def test_sub_runbook_that_was_cut_short_has_not_passed(lab: Lab) -> None:
     """A sub-runbook whose steps were left out because of a failure elsewhere is cancelled, never passed."""
     lab.book("""
     steps:
-      - {id: bad, needs: [], uses: lab.boom, with: {seconds: 0.3}}
       - {id: s, needs: [], runbook: inner, on_failure: continue}
+      - {id: bad, needs: [], uses: lab.boom}
     finally:
       - {id: bye, uses: lab.once}
     """)
     lab.book(
-        "steps:\n  - {id: x, uses: lab.work, with: {seconds: 0.6}}\n  - {id: y, uses: lab.work}\n"
+        "steps:\n  - {id: x, uses: lab.wait_for, with: {name: go}}\n  - {id: y, uses: lab.work}\n"
         "finally:\n  - {id: z, uses: lab.once}\n",
         "inner",
     )
-    ran = lab.run()
+    ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.finished", "bad"))
     assert ran.statuses["s/x"] == "passed"
     assert (ran.statuses["s/y"], ran.statuses["s/z"], ran.statuses["s"]) == ("omitted", "passed", "cancelled")
     assert ran.end("s")["reason"] == "cut short: s/y was left out"
@@ -619,11 +619,11 @@ def test_failure_elsewhere_ends_the_wait_for_a_retry(lab: Lab) -> None:
     steps:
       - {id: a, needs: [], uses: lab.flaky, retry: {max_attempts: 3, delay: 60s}}
       - {id: q, needs: [], uses: lab.flaky, foreach: [1, 2], retry: {max_attempts: 3, delay: 60s}}
-      - {id: bad, needs: [], uses: lab.boom, with: {seconds: 0.4}}
+      - {id: bad, needs: [], uses: lab.boom_after, with: {name: go}}
     finally:
       - {id: bye, uses: lab.once}
     """)
-    ran = lab.run()
+    ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.retrying", "a", "q[0]"))
     assert (ran.statuses["a"], ran.statuses["q[0]"], ran.statuses["q"]) == ("broken", "broken", "broken")
     for step in ("a", "q[0]"):
         assert ran.end(step)["error"]["message"] == "attempt 1"
@@ -684,10 +684,10 @@ def test_foreach_is_cut_short_by_a_failure_elsewhere(lab: Lab) -> None:
     """Engine rule 9: when the run fails, the item under way finishes and no other starts: the step is cancelled."""
     lab.book("""
     steps:
-      - {id: q, needs: [], uses: lab.work, with: {seconds: 0.5}, foreach: [1, 2, 3]}
-      - {id: bad, needs: [], uses: lab.boom, with: {seconds: 0.2}}
+      - {id: q, needs: [], uses: lab.wait_for, with: {name: go}, foreach: [1, 2, 3]}
+      - {id: bad, needs: [], uses: lab.boom}
     """)
-    ran = lab.run()
+    ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.finished", "bad"))
     assert ran.statuses == {"q[0]": "passed", "q": "cancelled", "bad": "broken"}
     assert ran.end("q")["reason"] == "cut short after 1 of 3: the run had failed"
 

@@ -6,14 +6,14 @@ import pytest
 
 from aurora.engine.prompts import Nobody, os_user
 from aurora.errors import UsageError
-from tests.engine.kit import Lab, Ran
+from tests.engine.kit import Lab, Ran, Recorder
 
 ORDERS = """
 import os, signal, time
 from dataclasses import dataclass
 from aurora.engine.context import Context
 from aurora.engine.registry import Verdict, step
-from steps.lab import act, acts
+from steps.lab import act, acts, wait_for
 
 @dataclass(frozen=True)
 class Sent:
@@ -44,6 +44,8 @@ def _send(context: Context, n: int, how: str, seconds: float) -> None:
     act(context, f"{context.step} sent {n}")
     if how == "kill":
         os.kill(os.getpid(), signal.SIGKILL)
+    if how == "wait":
+        wait_for(context, "go")
     time.sleep(seconds)
 
 @step(verify=look)
@@ -288,13 +290,13 @@ def test_unknown_step_of_a_run_that_has_failed(desk: Lab) -> None:
     """Engine rules 9 and 18: after a failure a safe step is not repeated, an unknown one still has to be settled."""
     desk.book("""
     steps:
-      - {id: s, needs: [], uses: lab.work, with: {seconds: 0.3}}
-      - {id: n, needs: [], uses: orders.blind, with: {n: 1, seconds: 0.3}}
+      - {id: s, needs: [], uses: lab.wait_for, with: {name: go}}
+      - {id: n, needs: [], uses: orders.blind, with: {n: 1, how: wait}}
       - {id: bad, needs: [], uses: lab.boom}
     finally:
       - {id: bye, uses: lab.once}
     """)
-    ran = desk.run()
+    ran = desk.run(listener=Recorder().touch(desk.root / "go", "step.finished", "bad"))
     ran.cut_after("step.finished", "bad")
     (desk.root / "effects.txt").write_text("n sent 1\n")
     ran = desk.resume()
@@ -348,9 +350,9 @@ def test_retry_that_a_crash_interrupted_goes_on(lab: Lab) -> None:
     steps:
       - {id: a, needs: [], uses: lab.flaky, retry: {max_attempts: 3, delay: 30s}}
       - {id: q, needs: [], uses: lab.flaky, foreach: [1, 2], retry: {max_attempts: 3, delay: 30s}}
-      - {id: bad, needs: [], uses: lab.boom, with: {seconds: 0.4}}
+      - {id: bad, needs: [], uses: lab.boom_after, with: {name: go}}
     """)
-    ran = lab.run()
+    ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.retrying", "a", "q[0]"))
     ran.cut_after("step.finished", "bad")
     ran = lab.resume()
     assert ran.statuses == {"a": "broken", "q": "broken", "q[0]": "broken", "bad": "broken"}
