@@ -5,10 +5,12 @@ from __future__ import annotations
 import sys
 
 from aurora.commands.parser import Invocation
+from aurora.engine.faults import visible
 from aurora.engine.functions import FunctionTable
 from aurora.engine.graph import Library, Node, Plan, build_plan
 from aurora.engine.lint import lint_plan, require_sound
 from aurora.engine.project import Project
+from aurora.engine.values import shown
 
 
 def execute(project: Project, invocation: Invocation) -> int:
@@ -25,32 +27,30 @@ def execute(project: Project, invocation: Invocation) -> int:
 
 def _print_tree(plan: Plan, table: FunctionTable) -> None:
     from rich.console import Console  # noqa: PLC0415 - slow to import
-    from rich.text import Text  # noqa: PLC0415 - rich is slow to import
-    from rich.tree import Tree  # noqa: PLC0415 - rich is slow to import
+    from rich.text import Text  # noqa: PLC0415 - the same
+    from rich.tree import Tree  # noqa: PLC0415 - the same
 
-    tree = Tree(Text(f"{plan.root.name}: {plan.root.title}", style="bold"))
+    def text(words: str, style: str = "") -> Text:
+        return Text(visible(words.strip()), style)
+
+    tree = Tree(text(f"{plan.root.name}: {plan.root.title}", "bold"))
     for param in plan.root.params.values():
-        default = "required" if param.required else f"default {param.default}"
-        tree.add(Text(f"{param.flag}  {param.type}, {default}  {param.help}", style="dim"))
+        default = "required" if param.required else f"default {shown(param.default)}"
+        tree.add(text(f"{param.flag}  {param.type}, {default}  {param.help}", "dim"))
     for each in plan.root.requires:
-        tree.add(
-            Text(
-                f"requires {each.runbook} {each.outcome} {'within ' + each.within if each.within else ''}",
-                style="yellow",
-            )
-        )
+        within = f"within {each.within}" if each.within else ""
+        tree.add(text(f"requires {each.runbook} {each.outcome} {within}", "yellow"))
     branches = {"": tree}
     for node in plan.nodes.values():
-        branch = branches[node.guards or node.scope.container or ""]
-        branches[node.id] = branch.add(Text(_line(node, table)))
+        branch = branches[node.guards or node.scope.container or ""].add(text(_line(node, table)))
+        branches[node.id] = branch
         for gate in node.step.gates:
-            style = "green" if gate.severity == "blocking" else "yellow"
-            branches[node.id].add(
-                Text(f"gate{'' if gate.severity == 'blocking' else ' (advisory)'}: {gate.check.text}", style=style)
-            )
+            kind, style = ("gate", "green") if gate.severity == "blocking" else ("gate (advisory)", "yellow")
+            branch.add(text(f"{kind}: {gate.check.text}", style))
         for line in node.step.checklist:
-            branches[node.id].add(Text(f"☐ {line}", style="cyan"))
-    Console(highlight=False).print(tree)
+            branch.add(text(f"☐ {line}", "cyan"))
+    console = Console(highlight=False)
+    console.print(tree, soft_wrap=not console.is_terminal)
 
 
 def _line(node: Node, table: FunctionTable) -> str:
@@ -78,15 +78,18 @@ def _line(node: Node, table: FunctionTable) -> str:
     return " · ".join(parts)
 
 
+_SHAPES = {"confirm": ("{{", "}}"), "gate": ("{", "}"), "runbook": ("[[", "]]"), "uses": ("[", "]")}
+_ENTITIES = {"#": "#35;", "&": "#amp;", '"': "#quot;", "<": "#lt;", ">": "#gt;", "`": "#96;"}
+
+
 def mermaid(plan: Plan) -> str:
     """Return the plan as a Mermaid flowchart."""
     number = {node_id: f"n{index}" for index, node_id in enumerate(plan.nodes)}
     lines = ["flowchart TD"]
     for node in plan.nodes.values():
-        text = f"{node.id}: {node.step.title}".replace('"', "#quot;").replace("\n", " ")
-        left, right = {"confirm": ("{{", "}}"), "gate": ("{", "}"), "runbook": ("[[", "]]")}.get(
-            node.step.kind, ("[", "]")
-        )
+        words = visible(f"{node.id}: {node.step.title}".replace("\n", " "))
+        text = "".join(_ENTITIES.get(character, character) for character in words)
+        left, right = _SHAPES[node.step.kind]
         lines.append(f'  {number[node.id]}{left}"{text}"{right}')
         for before in (*node.needs, *node.after):
             lines.append(f"  {number[before]} --> {number[node.id]}")

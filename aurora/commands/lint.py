@@ -9,6 +9,8 @@ from aurora.commands.parser import Invocation
 from aurora.engine.faults import Fault, Place, RunbookError
 from aurora.engine.functions import FunctionTable
 from aurora.engine.lint import lint_names
+from aurora.engine.policy import FILE as POLICY
+from aurora.engine.policy import load_policy
 from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
 from aurora.errors import ProfileError, UsageError
@@ -16,45 +18,50 @@ from aurora.errors import ProfileError, UsageError
 
 def execute(project: Project, invocation: Invocation) -> int:
     """Print the faults; 0 when there are none, 2 when there are."""
-    files = [Path(name) for name in invocation.options.files]
-    names = [_name(project, path) for path in files] or project.names()
-    faults: list[Fault] = lint_names(project, names, FunctionTable(project.root))
-    checked = f"{len(names)} runbook{'s' if len(names) != 1 else ''}"
-    if not files:
-        profiles = profile_names(project)
-        checked += f" and {len(profiles)} profile{'s' if len(profiles) != 1 else ''}"
-        faults = sorted({*faults, *_profile_faults(project, profiles)})
+    files = [_found(project, Path(name)) for name in invocation.options.files]
+    if files:
+        books = [path.stem for path in files if path.parent.name == project.runbooks.name]
+        profiles = [path.stem for path in files if path.parent.name == project.profiles.name]
+    else:
+        books, profiles = project.names(), profile_names(project)
+    faults = {*lint_names(project, books, FunctionTable(project.root)), *_profile_faults(project, profiles)}
     if faults:
         raise RunbookError(faults)
-    sys.stdout.write(f"{checked}: no faults\n")
+    checked = [f"{len(books)} runbook{'s' if len(books) != 1 else ''}"] if books or not profiles else []
+    checked += [f"{len(profiles)} profile{'s' if len(profiles) != 1 else ''}"] if profiles else []
+    sys.stdout.write(f"{' and '.join(checked)}: no faults\n")
     return 0
 
 
-def _name(project: Project, path: Path) -> str:
-    """Return the runbook that a file is, or a bare name names."""
+def _found(project: Project, path: Path) -> Path:
+    """Return the runbook or profile that a file is, or the runbook that a bare name names. Raises UsageError."""
     if path.suffix != ".yaml" and str(path) in project.names():
-        return str(path)
+        return project.path_of(str(path))
     resolved = path.resolve()
-    if not resolved.is_file():
+    if not resolved.exists():
         raise UsageError(
             f"There is no file {path}.", means="nothing was checked", todo="name runbook files, or nothing for all"
         )
-    if resolved.parent != project.runbooks.resolve() or resolved.suffix != ".yaml":
+    folders = [folder.resolve() for folder in (project.runbooks, project.profiles)]
+    if resolved.parent not in folders or resolved.suffix != ".yaml":
         raise UsageError(
-            f"{path} is not a runbook of this project.",
-            means="runbooks lie in runbooks/ and end in .yaml",
+            f"{path} is no runbook or profile of this project.",
+            means="runbooks lie in runbooks/, profiles in profiles/, and both end in .yaml; nothing was checked",
             todo=f"move it to {project.shown(project.runbooks)}/",
         )
-    return resolved.stem
+    return resolved
 
 
 def _profile_faults(project: Project, names: list[str]) -> list[Fault]:
     faults: list[Fault] = []
     for name in names:
         try:
-            load_profile(project, name)
+            if name == Path(POLICY).stem:
+                load_policy(project)
+            else:
+                load_profile(project, name)
         except RunbookError as error:
             faults.extend(error.faults)
         except ProfileError as error:
-            faults.append(Fault(Place(f"profiles/{name}.yaml"), error.what))
+            faults.append(Fault(Place(f"profiles/{name}.yaml"), error.what, "", error.todo))
     return faults

@@ -15,7 +15,7 @@ from aurora.errors import AuroraError
 
 def execute(project: Project, invocation: Invocation) -> int:
     """Print them."""
-    found = list(itertools.islice(records(project), max(invocation.options.limit, 0)))
+    found = list(itertools.islice(records(project), invocation.options.limit))
     for run_id, record in found:
         if isinstance(record, AuroraError):
             line = {"run": run_id, "status": "unreadable", "error": record.what}

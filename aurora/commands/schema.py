@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import sys
 
 from aurora.commands.parser import Invocation
 from aurora.engine.project import Project
-from aurora.engine.schema import runbook_schema
+from aurora.engine.schema import RUNBOOK_SCHEMA
 
 
-def execute(_project: Project, _invocation: Invocation) -> int:
+def execute(_project: Project | None, _invocation: Invocation) -> int:
     """Print it."""
-    sys.stdout.write(json.dumps(runbook_schema(), indent=2) + "\n")
+    sys.stdout.write(RUNBOOK_SCHEMA.read_text("utf-8"))
     return 0

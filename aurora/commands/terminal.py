@@ -10,15 +10,20 @@ from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.execute import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, person_at
-from aurora.evidence.files import write_reports
 
 
 def make_desk(*, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json)
     if isinstance(listener, JsonLines):
-        return Desk(listener, Nobody("no terminal"), on_end=write_reports)
-    return Desk(listener, person_at(listener.show, os.environ), on_end=write_reports)
+        return Desk(listener, Nobody("no terminal"), on_end=_write_reports)
+    return Desk(listener, person_at(listener.show, os.environ), on_end=_write_reports)
+
+
+def _write_reports(folder: Path) -> None:
+    from aurora.evidence.files import write_reports  # noqa: PLC0415 - the first step does not wait for it
+
+    write_reports(folder)
 
 
 def say_end(project: Project, folder: Path, outcome: str, *, as_json: bool) -> None:

@@ -47,7 +47,7 @@ def _chain(project: Project, name: str) -> list[Document]:
     if name not in known:
         hint = did_you_mean(name, known)
         raise ProfileError(
-            f"There is no profile {name!r}{'; ' + hint if hint else ''}.",
+            f"There is no profile {name!r}{'; ' + hint if hint else '.'}",
             means="nothing was run",
             todo=f"name one of: {listed(known) or '(none yet)'}",
         )

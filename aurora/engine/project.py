@@ -42,7 +42,7 @@ class Project:
             return path
         hint = did_you_mean(name, self.names())
         raise UsageError(
-            f"There is no runbook {name!r} in {self.shown(self.runbooks)}/{'; ' + hint if hint else ''}.",
+            f"There is no runbook {name!r} in {self.shown(self.runbooks)}/{'; ' + hint if hint else '.'}",
             means="nothing was run",
             todo=f"name one of: {listed(self.names()) or '(none yet)'}",
         )
