@@ -193,7 +193,7 @@ def test_a_kill_flag_at_the_root_is_a_red_preflight(desk: Path) -> None:
 
 def test_stale_quotes_make_the_session_red_and_the_day_is_closed_all_the_same(desk: Path) -> None:
     """Anomalies are red, exit 3, and `finally` closes the day; the report names what the gate saw."""
-    done = rehearse(desk, "--quotes", "dummy:seed=3,gaps_per_hour=700", "--steps", "200")
+    done = rehearse(desk, "--quotes", "dummy:seed=3,gaps_per_hour=700", steps=200)
     finished = ends(desk)
     assert finished["preflight"]["status"] == "passed", done.stdout
     assert done.returncode == 3, done.stdout
