@@ -41,9 +41,11 @@ def aurora(desk: Path, *words: str, **variables: str) -> subprocess.CompletedPro
                           capture_output=True, text=True, timeout=SECONDS, check=False)  # fmt: skip
 
 
-def rehearse(desk: Path, *words: str, profile: str = "sim", **variables: str) -> subprocess.CompletedProcess[str]:
+def rehearse(
+    desk: Path, *words: str, profile: str = "sim", steps: int = 30, **variables: str
+) -> subprocess.CompletedProcess[str]:
     """Run go-live as `make rehearse` does, in few steps."""
-    command = ["runbook", "go-live", "--profile", profile, "--steps", "30", "--answers", ANSWERS]
+    command = ["runbook", "go-live", "--profile", profile, "--steps", str(steps), "--answers", ANSWERS]
     return aurora(desk, *command, *words, **variables)
 
 
