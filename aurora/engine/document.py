@@ -63,6 +63,11 @@ class Document:
 
     def fault_at(self, place: Place, message: str, hint: str = "") -> Fault:
         """Return a fault at `place`, with the source line there."""
+        written = self.lines[: place.line]
+        if self.text.strip() and (place.line > len(self.lines) or not written[-1].strip()):
+            while len(written) > 1 and not written[-1].strip():
+                written.pop()
+            place = Place(place.file, len(written), len(written[-1].rstrip()) + 1)  # behind the last that is there
         excerpt = self.lines[place.line - 1] if 0 < place.line <= len(self.lines) else ""
         return Fault(place, message, excerpt, hint)
 

@@ -82,4 +82,11 @@ def _window(source: str, column: int, width: int = 100) -> tuple[str, int]:
     rest = visible(piece[column - 1 - start :].replace("\t", " "))
     lead = "… " if start else ""
     tail = " …" if start + width < len(source) else ""
-    return f"{lead}{before}{rest}{tail}", len(lead) + len(before)
+    return f"{lead}{before}{rest}{tail}", len(lead) + sum(map(_cells, before))
+
+
+def _cells(character: str) -> int:
+    """Return how many columns of a terminal a character takes."""
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
