@@ -36,7 +36,8 @@ class Record:
 
 def new_run(project: Project, runbook: str, now: datetime) -> Path:
     """Make the folder of a new run and return it. Raises RecordError when `runs/` can't be written."""
-    stem = f"{now:%Y-%m-%dT%H%M%SZ}-{runbook}"
+    # To the millisecond: the ids of two runs begun in one second still sort as they were begun, and `last` is the last.
+    stem = f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z-{runbook}"
     try:
         project.runs.mkdir(exist_ok=True)
         number = 1
