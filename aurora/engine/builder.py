@@ -9,7 +9,7 @@ from aurora.engine.document import Document, Key
 from aurora.engine.expressions import Expression, ExpressionError, Template, parse_expression, parse_template
 from aurora.engine.faults import Fault
 from aurora.engine.params import declaration_problems, value_problem_of
-from aurora.engine.spec import Foreach, Gate, OnFailure, Param, Requirement, Retry, Runbook, Step, seconds
+from aurora.engine.spec import Foreach, Gate, OnFailure, Param, Poll, Requirement, Retry, Runbook, Step, seconds
 
 RESERVED_FLAGS = frozenset(
     "accept_changes answers collection command_timeout complete config debug dedupe dry dry_run echo file help hide"
@@ -26,6 +26,7 @@ _GOES_WITH = {
     "timeout": ("uses", "confirm"),
     "foreach": ("uses",),
     "dry_run": ("uses",),
+    "fresh": ("uses", "confirm"),
 }
 _PLAIN_TEXT = ("title", "confirm", "checklist")
 
@@ -162,7 +163,8 @@ class _Builder:
             if_=self.condition(item, key),
             gates=self.gates(item, key),
             retry=self.retry(item.get("retry"), (*key, "retry")),
-            timeout=self.timeout(item, key),
+            timeout=self.positive(item, key, "timeout", "a timeout"),
+            fresh=self.positive(item, key, "fresh", "how old a result may be"),
             foreach=self.foreach(item, key),
             on_failure=self.on_failure(item, key),
             dry_run=item.get("dry_run"),
@@ -188,8 +190,9 @@ class _Builder:
             if word in item and kind not in allowed:
                 message = f"{word!r} goes with {' or '.join(allowed)}, this step has {kind}"
                 self.fault((*key, word), message, of_key=True)
-        if "as" in item and "foreach" not in written:
-            self.fault((*key, "as"), "'as' goes with foreach", of_key=True)
+        for word in ("as", "concurrency"):
+            if word in item and "foreach" not in written:
+                self.fault((*key, word), f"{word!r} goes with foreach", of_key=True)
         if item.get("as") in RESERVED_NAMES[:-1]:
             self.fault((*key, "as"), f"{item['as']!r} is a reserved name")
         return kind if kind in item or kind == "gate" else "gate"
@@ -222,9 +225,22 @@ class _Builder:
             expression = self.expression(text, check_key)
             more = {} if isinstance(one, str) else one
             self.plain_text(more, place, ("message",))
+            poll = self.poll(more.get("poll"), (*place, "poll"), item)
             if expression is not None:
-                gates.append(Gate(expression, more.get("severity", "blocking"), more.get("message"), check_key))
+                gates.append(Gate(expression, more.get("severity", "blocking"), more.get("message"), check_key, poll))
         return tuple(gates)
+
+    def poll(self, written: Mapping[str, str] | None, key: Key, step: Mapping[str, Any]) -> Poll | None:
+        if written is None:
+            return None
+        if "uses" not in step:
+            self.fault(key, "only the gate of a step that 'uses' a function can wait for another answer", of_key=True)
+        every, for_ = self.duration(written["every"], (*key, "every")), self.duration(written["for"], (*key, "for"))
+        if every <= 0:
+            self.fault((*key, "every"), "the wait between two calls is longer than nothing")
+        elif for_ < every:
+            self.fault((*key, "for"), f"it would never look again: {written['for']} is shorter than {written['every']}")
+        return Poll(every, for_)
 
     def retry(self, item: Mapping[str, Any] | None, key: Key) -> Retry | None:
         if item is None:
@@ -237,12 +253,13 @@ class _Builder:
             tuple(item.get("on", ())),
         )
 
-    def timeout(self, item: Mapping[str, Any], key: Key) -> float | None:
-        if "timeout" not in item:
+    def positive(self, item: Mapping[str, Any], key: Key, word: str, what: str) -> float | None:
+        """Return the duration under `word`, which must be longer than nothing; None when it is not said."""
+        if word not in item:
             return None
-        found = self.duration(item["timeout"], (*key, "timeout"))
+        found = self.duration(item[word], (*key, word))
         if found <= 0:
-            self.fault((*key, "timeout"), "a timeout is longer than nothing")
+            self.fault((*key, word), f"{what} is longer than nothing")
         return found
 
     def duration(self, text: str | None, key: Key) -> float:
@@ -260,7 +277,7 @@ class _Builder:
             self.fault(
                 (*key, "foreach"), "foreach needs a list", 'write foreach: "{{ params.symbols }}", or the list itself'
             )
-        return Foreach(items, item.get("as", "item"))
+        return Foreach(items, item.get("as", "item"), item.get("concurrency", 1))
 
     def on_failure(self, item: Mapping[str, Any], key: Key) -> OnFailure:
         written = item.get("on_failure", "abort")
@@ -300,5 +317,6 @@ class _Builder:
 
 
 _STEP_WORDS = frozenset(
-    "id title uses runbook confirm checklist with needs if gate retry timeout foreach as on_failure dry_run".split()
+    "id title uses runbook confirm checklist with needs if gate retry timeout fresh foreach as concurrency on_failure"
+    " dry_run".split()
 )

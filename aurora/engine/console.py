@@ -183,6 +183,11 @@ class PlainLines:
         why = f"{error.get('type')}: {one_line(str(error.get('message')))}"
         self.line(f"↻ {data['step']}  {why}; again in {data['delay_s']:g} s", "yellow")
 
+    def _on_step_polling(self, data: Mapping[str, Any]) -> None:
+        red = [gate for gate in data["gates"] if gate["verdict"] == "red"]
+        why = "; ".join(f"{gate['check']} ({_values(gate)})" for gate in red)
+        self.line(f"↻ {data['step']}  waits for {one_line(why, 200)}; again in {data['delay_s']:g} s", "yellow")
+
     def _on_step_verified(self, data: Mapping[str, Any]) -> None:
         self.line(f"? {data['step']}  {data['answer']} says {data['by']}: {one_line(data['reason'] or '')}", "yellow")
 
@@ -285,7 +290,7 @@ class LiveTerminal(PlainLines):
     def on_event(self, event: Event) -> None:
         """Print what the event means, and forget the progress of a step that has ended."""
         super().on_event(event)
-        if event.type in ("step.finished", "step.retrying"):
+        if event.type in ("step.finished", "step.retrying", "step.polling"):
             self._progress.pop(event.data["step"], None)
         if event.type in ("run.finished", "run.interrupted"):
             self.close()
@@ -341,6 +346,10 @@ class LiveTerminal(PlainLines):
     def close(self) -> None:
         """Take the live part away."""
         self._switch(False)
+
+
+def _values(gate: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name} = {value}" for name, value in gate["values"].items())
 
 
 def listener_for(*, as_json: bool) -> JsonLines | PlainLines:

@@ -45,14 +45,18 @@ class Endings:
 
     def finish(self, node: Node, end: End) -> None:
         """End a step that did its work: its gates decide whether it passed."""
-        decided = self._decided(node, end)
-        if end.stopped and decided.status == "passed":
+        self.conclude(node, self.decided(node, end))
+
+    def conclude(self, node: Node, decided: End) -> None:
+        """End a step whose gates have been decided."""
+        if decided.stopped and decided.status == "passed":
             reason = "it was asked to stop, and ended by itself"
             self.record(node, replace(decided, status="cancelled", reason=reason))
         else:
             self.end(node, replace(decided, stopped=False))
 
-    def _decided(self, node: Node, end: End) -> End:
+    def decided(self, node: Node, end: End) -> End:
+        """Return the end of a step that did its work, with the verdicts of its gates."""
         run = self._run
         if end.outputs is not None and run.masker.holds(json.dumps(end.outputs)):
             error = failure("SecretInOutput", "the step's outputs hold a secret; they were thrown away")

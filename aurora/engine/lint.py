@@ -156,6 +156,9 @@ class _Linter:
             message = f"{step.uses} must not run twice, so it can't be retried"
             hint = "declare repeat='safe', or give it a verify function"
             self.fault(node, (*key, "retry"), message, hint, of_key=True)
+        if info.repeat != "safe" and any(gate.poll is not None for gate in step.gates):
+            message = f"{step.uses} must not run twice, so its gate can't wait for another answer"
+            self.fault(node, (*key, "gate"), message, "declare repeat='safe', or take poll out", of_key=True)
         if step.dry_run == "simulate" and info.sample is None:
             self.fault(node, (*key, "dry_run"), f"{step.uses} declares no sample outputs to simulate with")
         if step.dry_run == "run" and info.effects:

@@ -72,7 +72,7 @@ class Run:
         self.items: dict[str, list[Any]] = {}
         """The items of each `foreach` step that has begun, with their types."""
         self.advanced: list[Node] = []
-        """`foreach` steps of which an item has ended."""
+        """Items of `foreach` steps that have ended, or are to be tried again."""
         self._journal = journal
 
     def record(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
@@ -112,4 +112,11 @@ class Run:
         if node.id in self.plan.nodes:
             self.walk.over(node)
         else:
-            self.advanced.append(self.parent(node))
+            self.advanced.append(node)
+
+    def again(self, node: Node) -> None:
+        """Let a step, or an item, start once more."""
+        if node.id in self.plan.nodes:
+            self.walk.again(node)
+        else:
+            self.advanced.append(node)

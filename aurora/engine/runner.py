@@ -193,7 +193,10 @@ class Runner:
             self._doubts.verified(running, running.verifying, message)
         elif isinstance(message, Result):
             cut_short = message.stopped and stopped
-            self._endings.finish(node, End("passed", outputs=message.outputs, running=running, stopped=cut_short))
+            done = End("passed", outputs=message.outputs, running=running, stopped=cut_short)
+            decided = self._endings.decided(node, done)
+            if not self._retries.poll(node, decided.gates):
+                self._endings.conclude(node, decided)
         elif isinstance(message, Failure):
             self._failed(running, message)
         else:

@@ -16,9 +16,6 @@ from aurora.engine.values import shown
 RUNBOOK_SCHEMA = Path(__file__).parent.parent / "schemas" / "runbook.schema.json"
 NOT_BUILT = {
     "approve": "approvals are not built yet; use 'confirm' with a checklist",
-    "poll": "a gate that waits is not built yet; poll inside the step function",
-    "fresh": "'fresh' is not built yet",
-    "concurrency": "'concurrency' is not built yet; the items of a foreach run one after the other",
 }
 _SAME = {
     "depends": "needs",

@@ -61,6 +61,14 @@ class Param:
 
 
 @dataclass(frozen=True)
+class Poll:
+    """A gate that waits (engine rule 7): while it is red its step is called again, `every` seconds, `for_` at most."""
+
+    every: float
+    for_: float
+
+
+@dataclass(frozen=True)
 class Gate:
     """A condition that must hold after its step."""
 
@@ -68,6 +76,7 @@ class Gate:
     severity: Severity = "blocking"
     message: str | None = None
     key: Key = ()
+    poll: Poll | None = None
 
 
 @dataclass(frozen=True)
@@ -87,10 +96,11 @@ class Retry:
 
 @dataclass(frozen=True)
 class Foreach:
-    """Run the step once for each item of a list, which expressions see as `as_`."""
+    """Run the step once for each item of a list, which expressions see as `as_`; `concurrency` of them at a time."""
 
     items: Any
     as_: str = "item"
+    concurrency: int = 1
 
 
 @dataclass(frozen=True)
@@ -123,6 +133,8 @@ class Step:
     gates: tuple[Gate, ...] = ()
     retry: Retry | None = None
     timeout: float | None = None
+    fresh: float | None = None
+    """How old its result may be when the run is resumed (engine rule 19), seconds."""
     foreach: Foreach | None = None
     on_failure: OnFailure = OnFailure()
     dry_run: Literal["run", "skip", "simulate"] | None = None

@@ -29,7 +29,7 @@ class StepState:
     """One step's state. `outputs` is encoded; `unsettled` means started, and nobody knows how it ended.
 
     attempt:  the number of the latest attempt; `spent` of them count for nothing (a `finally` that runs once more).
-    failure:  what the latest attempt failed of (`step.retrying`), while another is due.
+    failure:  what the latest attempt failed of (`step.retrying`, `step.polling`), while another is due.
     stopped:  it ended early because it was asked to, by itself; a resume takes it up again.
     """
 
@@ -134,6 +134,10 @@ class RunState:
     def _on_step_retrying(self, data: Mapping[str, Any], event: Event) -> None:
         step = self.step(data["step"])
         step.status, step.failure = "pending", data
+
+    def _on_step_polling(self, data: Mapping[str, Any], event: Event) -> None:
+        self._on_step_retrying(data, event)
+        self.step(data["step"]).spent = data["attempt"]  # it did not fail: none of it counts against `retry`
 
     def _on_step_verified(self, data: Mapping[str, Any], event: Event) -> None:
         self.step(data["step"]).verified = data

@@ -268,6 +268,7 @@ _HANDLERS = {
     "step.expanded": _expanded,
     "step.started": _started,
     "step.retrying": _retrying,
+    "step.polling": _retrying,
     "step.verified": _verified,
     "step.finished": _finished,
     "prompt.opened": _prompt_opened,
