@@ -149,6 +149,14 @@ def _resume(program: str) -> ExactParser:
         metavar="STEP=done|not_done",
         help="say what became of a step whose outcome is unknown",
     )
+    parser.add_argument(
+        "--waive",
+        action="append",
+        default=[],
+        metavar="STEP",
+        help="go on past a step that failed; the run is amber at best (not for what policy demands)",
+    )
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why it is waived; it is recorded")
     parser.add_argument("--json", action="store_true", help="print events as JSON lines, for programs")
     return parser
 

@@ -14,7 +14,15 @@ def execute(project: Project, invocation: Invocation) -> int:
     options = invocation.options
     settle = dict(_settled(word) for word in options.settle)
     desk = make_desk(as_json=options.json)
-    folder, outcome, code = resume_run(project, options.run, desk, accept_changes=options.accept_changes, settle=settle)
+    folder, outcome, code = resume_run(
+        project,
+        options.run,
+        desk,
+        accept_changes=options.accept_changes,
+        settle=settle,
+        waive=options.waive,
+        reason=options.reason,
+    )
     say_end(project, folder, outcome, as_json=options.json)
     return code
 

@@ -165,6 +165,10 @@ class PlainLines:
 
     def _on_run_resumed(self, data: Mapping[str, Any]) -> None:
         self.line(f"  {'cancelling' if data['cancel'] else 'resumed'} by {data['operator']['os_user']}")
+        for waiver in data["waivers"]:
+            self.line(f"  ! {waiver['step']} waived by {waiver['by']}: {one_line(waiver['reason'])}", "yellow")
+        if data["repeat"]:
+            self.line(f"  too old, so repeated: {one_line(', '.join(data['repeat']))}", "yellow")
         for change in data["changes"]:
             self.line(f"  accepted change: {change}", "yellow")
 

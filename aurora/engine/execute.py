@@ -6,12 +6,13 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aurora.clock import Clock, SystemClock
+from aurora.clock import Clock, SystemClock, iso
+from aurora.engine.freshness import stale_steps
 from aurora.engine.locks import Locks, wait_for_workers, working_file
 from aurora.engine.opening import (
     GitState,
@@ -35,6 +36,7 @@ from aurora.engine.scopes import Scopes
 from aurora.engine.signals import Signals
 from aurora.engine.state import RunState
 from aurora.engine.values import encode
+from aurora.engine.waivers import waivers
 from aurora.engine.workers import LocalWorkers, Progress, keep_standard_descriptors
 from aurora.errors import AuroraError, OperatorError, ResumeRefused, UsageError
 from aurora.journal import Event, Journal
@@ -104,23 +106,22 @@ def resume_run(
     *,
     accept_changes: bool = False,
     settle: Mapping[str, str] | None = None,
+    waive: Sequence[str] = (),
+    reason: str = "",
     cancel: str = "",
 ) -> tuple[Path, str, int]:
     """Go on with a run that was interrupted, or (with `cancel`, the reason) end it: only its `finally` runs then.
 
+    With `waive`, steps that failed, and the `reason`, go on past them: a run that ended red is taken up again then.
     Raises ResumeRefused when it is finished, or when its runbooks, profile or step modules have changed.
     """
     keep_standard_descriptors()
     folder = find_run(project, run)
     record = read_record(folder)
-    if record.state.outcome is not None:
-        raise ResumeRefused(
-            f"The run {record.id} is finished: {record.state.outcome}.",
-            means="a finished run is a record and stays as it is",
-            todo=f"start a new one: invoke runbook {record.state.opened['runbook']}",
-        )
+    _refuse_finished(record, waive)
     prepared, changes = _prepared_again(project, record, accept_changes=accept_changes)
     _refuse_settled(record.state, settle or {})
+    waived = waivers(prepared.plan, record.state, prepared.policy, waive, reason, os_user())
     with contextlib.ExitStack() as held:
         signals = held.enter_context(Signals())
         held.enter_context(signals.caught())
@@ -128,14 +129,45 @@ def resume_run(
         wait_for_workers(working_file(project.runs / LOCKS, record.id), record.id)
         journal, events = Journal.resume(folder / JOURNAL, desk.clock, prepared.masker)
         held.enter_context(journal)
-        if events[-1].type == "run.finished":
-            raise ResumeRefused(f"The run {record.id} has just been finished by another process.")
-        who = {"pid": os.getpid(), "operator": operator()}
-        data = {**who, "changes": changes, "accepted": accept_changes, "cancel": cancel}
+        if any(event.type != "journal.recovered" for event in events[len(record.text.events) :]):
+            raise ResumeRefused(
+                f"The run {record.id} has just been taken up by another process.",
+                means="nothing was run",
+                todo=f"look at what it did: invoke show {record.id}",
+            )
+        cancel = cancel or record.state.cancelled
+        data = {
+            "pid": os.getpid(),
+            "operator": operator(),
+            "changes": changes,
+            "accepted": accept_changes,
+            "cancel": cancel,
+            "waivers": waived,
+            "repeat": [] if cancel else _too_old(prepared, RunState.of(events), waived, desk.clock),
+        }
         event = journal.append("run.resumed", data)
         person = _same_person(desk, record)
         leg = _Leg(prepared, folder, desk, person, signals, journal, locks, None, settle or {}, cancel)
         return leg.walk([*events, event])
+
+
+def _too_old(prepared: Prepared, state: RunState, waived: list[dict[str, str]], clock: Clock) -> list[str]:
+    """Return the steps to repeat, looked at as the run will stand once it goes on."""
+    now = clock.now()
+    state.apply(Event(0, iso(now), "run.resumed", {"waivers": waived}))
+    return stale_steps(prepared.plan, state, prepared.guards, now)
+
+
+def _refuse_finished(record: Record, waive: Sequence[str]) -> None:
+    outcome = record.state.outcome
+    if outcome is None or (waive and outcome in ("red", "broken")):
+        return
+    raise ResumeRefused(
+        f"The run {record.id} is finished: {outcome}.",
+        means="a finished run is a record and stays as it is",
+        todo=f"start a new one: invoke runbook {record.state.opened['runbook']}"
+        + ("   or go on past what failed: --waive STEP --reason TEXT" if outcome in ("red", "broken") else ""),
+    )
 
 
 def _prepared_again(project: Project, record: Record, *, accept_changes: bool) -> tuple[Prepared, list[str]]:

@@ -18,6 +18,7 @@ import aurora
 from aurora.engine.functions import FunctionTable, StepFunction
 from aurora.engine.graph import Library, Node, Plan, build_plan
 from aurora.engine.lint import lint_plan, require_sound
+from aurora.engine.policy import Policy, guard_ids, load_policy, opens_orders
 from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
 from aurora.engine.prompts import os_user
@@ -40,6 +41,13 @@ class Prepared:
     params: Mapping[str, Any]
     environment: Mapping[str, str]
     masker: Masker
+    policy: Policy | None = None
+    """What must come before orders are opened; None for a runbook that opens none."""
+
+    @property
+    def guards(self) -> frozenset[str]:
+        """Return the steps by which the plan meets its policy."""
+        return frozenset() if self.policy is None else guard_ids(self.plan, self.functions, self.policy)
 
     @property
     def simulated(self) -> bool:
@@ -69,7 +77,9 @@ def prepare(project: Project, name: str, params: Mapping[str, Any], *, library: 
     environment = read_environment(project.root)
     secrets = profile.values.get("secrets", [])
     masker = Masker(secrets_of(secrets if isinstance(secrets, list) else [], environment))
-    return Prepared(project, plan, functions, profile, params, environment, masker)
+    opens = any(opens_orders(node, functions) for node in plan.nodes.values())
+    policy = load_policy(project) if opens else None
+    return Prepared(project, plan, functions, profile, params, environment, masker, policy)
 
 
 def _profile(project: Project, plan: Plan, params: Mapping[str, Any]) -> Profile:

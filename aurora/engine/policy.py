@@ -108,8 +108,7 @@ def prove(plan: Plan, functions: Mapping[str, StepFunction], policy: Policy | No
     """Return a fault for each step that could open orders on a way that misses a guard; the message shows the way."""
     faults: list[Fault] = []
     for node in plan.nodes.values():
-        function = functions.get(node.step.uses or "")
-        if function is None or OPENING not in function.info.effects:
+        if not opens_orders(node, functions):
             continue
         if policy is None:
             faults.append(_fault(node, f"{node.step.uses} can open orders, and there is no profiles/{FILE}",
@@ -135,6 +134,23 @@ def guard_steps(plan: Plan, node: Node, policy: Policy) -> dict[Guard, str]:
             if guard not in found and guards_by(each, guard) == "":
                 found[guard] = each.id
     return found
+
+
+def guard_ids(plan: Plan, functions: Mapping[str, StepFunction], policy: Policy) -> frozenset[str]:
+    """Return the steps by which the plan meets the policy, for any step of it that opens orders."""
+    opening = [node for node in plan.nodes.values() if opens_orders(node, functions)]
+    return frozenset(step for node in opening for step in guard_steps(plan, node, policy).values())
+
+
+def opens_orders(node: Node, functions: Mapping[str, StepFunction]) -> bool:
+    """Return whether the function of a step can open orders."""
+    function = functions.get(node.step.uses or "")
+    return function is not None and OPENING in function.info.effects
+
+
+def demanded_by(node: Node, policy: Policy) -> Guard | None:
+    """Return the guard that policy demands and that `node` is meant to be, whether it counts as one or not."""
+    return next((guard for guard in policy.guards if guards_by(node, guard) != "no"), None)
 
 
 def dominators(plan: Plan, node: Node) -> Iterator[Node]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -44,6 +44,7 @@ class StepState:
     arguments: Mapping[str, Any] = field(default_factory=dict)
     simulated: bool = False
     verified: Mapping[str, Any] | None = None
+    ended_at: str = ""
 
     @property
     def over(self) -> bool:
@@ -81,6 +82,8 @@ class RunState:
     outcome: str | None = None
     exit_code: int | None = None
     interrupted: bool = False
+    cancelled: str = ""
+    """Why the run is being cancelled: then it goes on to its end only."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> RunState:
@@ -104,16 +107,48 @@ class RunState:
         self.opened, self.opened_at = data, event.ts
 
     def _on_run_resumed(self, data: Mapping[str, Any], event: Event) -> None:
-        self.interrupted = False
+        self.interrupted, self.outcome, self.exit_code = False, None, None
         if data.get("cancel"):
+            self.cancelled = data["cancel"]
             return  # nothing comes after what `finally` did
         for step in self.steps.values():
             if step.stopped and step.status == "cancelled":
                 step.status = "running"
-        again = stale_finally(self.opened["plan"], self.steps)
-        for step_id, step in self.steps.items():
-            if step_id.partition("[")[0] in again:
-                self.steps[step_id] = StepState(attempt=step.attempt, spent=step.attempt)
+        if data.get("waivers"):
+            self._waive([waiver["step"] for waiver in data["waivers"]])
+        self._begin_anew(data.get("repeat", ()))
+        self._begin_anew(stale_finally(self.opened["plan"], self.steps))
+
+    def _waive(self, waived: Sequence[str]) -> None:
+        """Let the run go on past steps that failed: what they kept from running, or cut short, is to be done again."""
+        for step_id in waived:
+            self.step(step_id).status = "waived"
+        left = [step_id for step_id, step in self.steps.items() if step.status in ("omitted", "cancelled")]
+        books = {entry["id"] for entry in self.opened["plan"] if entry["kind"] == "runbook"}
+        for step_id in left:
+            step = self.steps[step_id]
+            begun = step.items is not None or (step_id in books and step.attempt > 0)
+            step.status = "running" if begun else "pending"
+        self._reopen([*waived, *left])
+
+    def _begin_anew(self, step_ids: Collection[str]) -> None:
+        """Forget the ends of steps, and of their items; the numbers of their attempts go on."""
+        if step_ids:
+            for step_id, step in self.steps.items():
+                if step_id.partition("[")[0] in step_ids:
+                    self.steps[step_id] = StepState(attempt=step.attempt, spent=step.attempt)
+            self._reopen(step_ids)
+
+    def _reopen(self, step_ids: Iterable[str]) -> None:
+        """Take back the ends of the sub-runbooks around these steps."""
+        entries = {entry["id"]: entry for entry in self.opened["plan"]}
+        for step_id in step_ids:
+            entry = entries.get(step_id.partition("[")[0])
+            while entry is not None:
+                above = entries.get(entry["parent"])
+                if entry["section"] != "on_failure" and above is not None and self.step(above["id"]).over:
+                    self.step(above["id"]).status = "running"
+                entry = above
 
     def _on_run_interrupted(self, data: Mapping[str, Any], event: Event) -> None:
         self.interrupted = True
@@ -146,7 +181,7 @@ class RunState:
         step = self.step(data["step"])
         step.status, step.outputs, step.gates = data["status"], data["outputs"], list(data["gates"])
         step.attempt, step.simulated = data["attempt"], data.get("simulated", False)
-        step.stopped = data.get("stopped", False)
+        step.stopped, step.ended_at = data.get("stopped", False), event.ts
 
 
 def stale_finally(plan: Sequence[Mapping[str, Any]], steps: Mapping[str, StepState]) -> frozenset[str]:

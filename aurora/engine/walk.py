@@ -35,6 +35,7 @@ class Walk:
         self.stopping = False
         self._ready: list[tuple[int, str]] = []
         self._pushed: set[str] = set()
+        self._accounted: set[str] = set()
         self._open: list[Scope] = []
         self._left: dict[Scope, int] = {}
         self._failing: set[Scope] = set()
@@ -54,7 +55,8 @@ class Walk:
                 self.open_scope(node.id)
             elif state.over:
                 self._pushed.add(node.id)
-                self._account(node)
+                if self.blockers[node.id] == 0:
+                    self._account(node)
         for scope in list(self._open):
             self._advance(scope)
 
@@ -122,10 +124,23 @@ class Walk:
         return False
 
     def _account(self, node: Node) -> None:
+        """Count a step that has ended, and those behind it that ended before it: it was begun anew (`fresh`)."""
+        ended = [node]
+        while ended:
+            node = ended.pop()
+            if node.id in self._accounted:
+                continue
+            self._accounted.add(node.id)
+            for dependent in map(self.plan.nodes.__getitem__, self.dependents.get(node.id, ())):
+                self.blockers[dependent.id] -= 1
+                if self.blockers[dependent.id] == 0 and self.state.step(dependent.id).over:
+                    ended.append(dependent)
+                else:
+                    self._push(dependent)
+            self._count(node)
+
+    def _count(self, node: Node) -> None:
         state = self.state.step(node.id)
-        for dependent in self.dependents.get(node.id, ()):
-            self.blockers[dependent] -= 1
-            self._push(self.plan.nodes[dependent])
         if node.section != "steps":
             return
         self._left[node.scope] -= 1

@@ -239,9 +239,26 @@ def _resumed(history: History, data: Mapping[str, Any], ts: str) -> None:
         for record in history.records.values():
             if _is_in_finally(history, record):
                 record.finished, record.is_open = None, False
-    history.interrupted = None
+    history.interrupted, history.finished = None, None
     history.resumes += 1
+    _take_back(history, data)
     history.events.append((ts, "run.resumed", data))
+
+
+def _take_back(history: History, data: Mapping[str, Any]) -> None:
+    """Take back the ends that a waiver, or an age, made void."""
+    waived = {str(each.get("step")): each for each in map(mapping, listed(data.get("waivers")))}
+    repeated = set(filter(lambda each: isinstance(each, str), listed(data.get("repeat"))))
+    for record in history.records.values():
+        status = mapping(record.finished).get("status")
+        if record.id in waived and record.finished is not None:
+            record.finished = {**record.finished, "status": "waived", "reason": _waiver(waived[record.id])}
+        elif _INSTANCE.sub("", record.id) in repeated or (waived and status in ("omitted", "cancelled")):
+            record.finished, record.is_open = None, False
+
+
+def _waiver(data: Mapping[str, Any]) -> str:
+    return f"waived by {data.get('by')}: {data.get('reason')}"
 
 
 def _is_in_finally(history: History, record: Record) -> bool:

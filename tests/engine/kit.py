@@ -12,12 +12,14 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
+from aurora.clock import SystemClock
 from aurora.engine.execute import Desk, resume_run, start_run
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, Person
@@ -216,6 +218,16 @@ class Ran:
         return found
 
 
+class ShiftedClock(SystemClock):
+    """This machine's clock, some seconds later (or earlier)."""
+
+    def __init__(self, seconds: float) -> None:
+        self._shift = timedelta(seconds=seconds)
+
+    def now(self) -> datetime:
+        return super().now() + self._shift
+
+
 class Terminal:
     """A real terminal, and what a person does at it."""
 
@@ -304,10 +316,17 @@ class Lab:
         return Ran(folder, outcome, code, recorder)
 
     def resume(
-        self, run: str = "last", *, person: Person | None = None, listener: Recorder | None = None, **options: Any
+        self,
+        run: str = "last",
+        *,
+        person: Person | None = None,
+        listener: Recorder | None = None,
+        later: float = 0,
+        **options: Any,
     ) -> Ran:
-        """Go on with a run, here."""
+        """Go on with a run, here, `later` seconds after the time of this machine."""
         desk, recorder = self._desk(person, listener)
+        desk.clock = ShiftedClock(later)
         folder, outcome, code = resume_run(self.project, run, desk, **options)
         return Ran(folder, outcome, code, recorder)
 
