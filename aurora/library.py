@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
-from aurora.engine.execute import Desk, resume_run, start_run
+from aurora.engine.execute import GoingOn, resume_run, start_run
 from aurora.engine.faults import Fault, Place, RunbookError, did_you_mean, listed
 from aurora.engine.functions import FunctionTable
 from aurora.engine.graph import Library
+from aurora.engine.leg import Desk
 from aurora.engine.lint import lint_names
 from aurora.engine.loader import Loaded, value_problem_of
 from aurora.engine.project import Project, find_project
@@ -24,7 +25,6 @@ from aurora.engine.workers import (
     Attempt,
     Death,
     Failure,
-    LocalWorkers,
     LogLine,
     Message,
     Progress,
@@ -122,6 +122,7 @@ def run(
     *,
     desk: Desk | None = None,
     dry_run: bool = False,
+    step_by_step: bool = False,
     answers: Path | None = None,
     workers: Workers | None = None,
 ) -> Leg:
@@ -135,10 +136,8 @@ def run(
     Raises OperatorError when it does not start: then nothing was run and there is no record.
     """
     values = parameters(project, runbook, params or {})
-    place = cast(LocalWorkers | None, workers)  # the engine asks no more of it than the Protocol says
-    return Leg(
-        *start_run(project, runbook, values, desk or _nobodys(), dry_run=dry_run, answers=answers, workers=place)
-    )
+    how = {"dry_run": dry_run, "step_by_step": step_by_step}
+    return Leg(*start_run(project, runbook, values, desk or _nobodys(), **how, answers=answers, workers=workers))
 
 
 def resume(
@@ -148,16 +147,19 @@ def resume(
     desk: Desk | None = None,
     accept_changes: bool = False,
     settle: Mapping[str, str] | None = None,
+    waive: Sequence[str] = (),
+    reason: str = "",
     cancel: str = "",
 ) -> Leg:
     """Go on with a run that was interrupted, or with `cancel`, the reason, end it after its `finally`.
 
     settle: what became of steps whose outcome is unknown: step id to `done` or `not_done`.
+    waive:  steps that failed and are gone past, for the `reason`; also of a run that ended red.
 
     Raises RunNotFound, and ResumeRefused when it is finished, or its inputs have changed and that is not accepted.
     """
-    leg = resume_run(project, run_id, desk or _nobodys(), accept_changes=accept_changes, settle=settle, cancel=cancel)
-    return Leg(*leg)
+    how = GoingOn(accept_changes, settle or {}, waive, reason, cancel)
+    return Leg(*resume_run(project, run_id, desk or _nobodys(), how))
 
 
 def parameters(project: Project, runbook: str, given: Mapping[str, Any]) -> dict[str, Any]:

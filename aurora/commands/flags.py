@@ -47,6 +47,7 @@ def runbook_parser(runbook: Runbook, program: str) -> ExactParser:
             group.add_argument(param.flag, dest=name, metavar=_metavar(param), default=None, help=text)
     run = parser.add_argument_group("the run")
     run.add_argument("--dry-run", action="store_true", help="run what is safe, simulate or skip the rest, ask nobody")
+    run.add_argument("--step-by-step", action="store_true", help="ask at the terminal before each step")
     run.add_argument("--answers", metavar="FILE", help="answers to every question, from a file (simulated venue only)")
     run.add_argument("--json", action="store_true", help="print events as JSON lines, for programs")
     return parser

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from aurora.commands.parser import Invocation
 from aurora.commands.terminal import make_desk, say_end
-from aurora.engine.execute import resume_run
+from aurora.engine.execute import GoingOn, resume_run
 from aurora.engine.project import Project
 from aurora.errors import UsageError
 
@@ -14,15 +14,8 @@ def execute(project: Project, invocation: Invocation) -> int:
     options = invocation.options
     settle = dict(_settled(word) for word in options.settle)
     desk = make_desk(as_json=options.json)
-    folder, outcome, code = resume_run(
-        project,
-        options.run,
-        desk,
-        accept_changes=options.accept_changes,
-        settle=settle,
-        waive=options.waive,
-        reason=options.reason,
-    )
+    how = GoingOn(options.accept_changes, settle, options.waive, options.reason)
+    folder, outcome, code = resume_run(project, options.run, desk, how)
     say_end(project, folder, outcome, as_json=options.json)
     return code
 

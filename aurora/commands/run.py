@@ -21,7 +21,14 @@ def execute(project: Project, invocation: Invocation) -> int:
         desk = make_desk(as_json=options.json)
         answers = Path(options.answers) if options.answers else None
         folder, outcome, code = start_run(
-            project, options.name, invocation.params, desk, dry_run=options.dry_run, answers=answers, workers=workers
+            project,
+            options.name,
+            invocation.params,
+            desk,
+            dry_run=options.dry_run,
+            step_by_step=options.step_by_step,
+            answers=answers,
+            workers=workers,
         )
     finally:
         workers.close()

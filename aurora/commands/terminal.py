@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from aurora.engine.console import JsonLines, Output, listener_for
-from aurora.engine.execute import Desk
+from aurora.engine.leg import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, person_at
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from aurora.engine.attempts import Attempts, Doubt
@@ -15,7 +15,7 @@ from aurora.engine.prompts import Prompt
 from aurora.engine.questions import Questions
 from aurora.engine.run import Run
 from aurora.engine.scopes import encoded_arguments, evaluate
-from aurora.engine.values import Namespace, TypeMismatch, convert, encode
+from aurora.engine.values import Namespace, TypeMismatch, convert, encode, shown
 from aurora.engine.workers import Request
 
 
@@ -34,6 +34,23 @@ class Beginnings:
         """Begin a step, or skip it."""
         kinds = {"uses": self.perform, "runbook": self._open, "confirm": self._ask, "gate": self._decide}
         self.guarded(node, lambda: kinds[node.step.kind](node) if self.applies(node) else None)
+
+    def asks_first(self, node: Node, agreed: Collection[str]) -> bool:
+        """Ask whether a step may begin, when the run goes step by step; False for one that needs no question.
+
+        What runs after a failure, or in a `finally`, is never asked for: stopping must not wait for a person.
+        """
+        if node.step.kind != "uses" or node.id in agreed or not self._run.walk.is_ordinary(node):
+            return False
+        self.guarded(node, lambda: self._ask_first(node) if self.applies(node) else None)
+        return True
+
+    def _ask_first(self, node: Node) -> None:
+        step = node.step
+        given = {} if step.foreach is not None else evaluate(step.with_, self._run.names(node))
+        arguments = ", ".join(f"{name}={shown(value, 200)}" for name, value in given.items())
+        text = f"Next: {step.title}   {step.uses}({arguments})"
+        self._questions.add(node, Prompt(node.id, self._run.masker.text(text), purpose="begin"))
 
     def guarded(self, node: Node, act: Callable[[], None]) -> None:
         """Do what may find that an expression has no value, or one of the wrong type: that is the step's end."""

@@ -14,7 +14,7 @@ from aurora.engine.spec import Foreach, Gate, OnFailure, Param, Poll, Requiremen
 RESERVED_FLAGS = frozenset(
     "accept_changes answers collection command_timeout complete config debug dedupe dry dry_run echo file help hide"
     " json list list_depth list_format no_dedupe print_completion_script prompt_for_sudo_password pty quiet reason"
-    " resume search_root settle version waive warn_only write_pyc yes".split()
+    " resume search_root settle step_by_step version waive warn_only write_pyc yes".split()
 )
 """Flags of Aurora's commands and of invoke itself."""
 RESERVED_NAMES = ("params", "profile", "steps", "run", "status", "item")

@@ -165,9 +165,9 @@ class PlainLines:
 
     def _on_run_resumed(self, data: Mapping[str, Any]) -> None:
         self.line(f"  {'cancelling' if data['cancel'] else 'resumed'} by {data['operator']['os_user']}")
-        for waiver in data["waivers"]:
+        for waiver in data.get("waivers", ()):
             self.line(f"  ! {waiver['step']} waived by {waiver['by']}: {one_line(waiver['reason'])}", "yellow")
-        if data["repeat"]:
+        if data.get("repeat"):
             self.line(f"  too old, so repeated: {one_line(', '.join(data['repeat']))}", "yellow")
         for change in data["changes"]:
             self.line(f"  accepted change: {change}", "yellow")
@@ -250,6 +250,11 @@ class PlainLines:
 
     def _on_run_stopping(self, data: Mapping[str, Any]) -> None:
         self.line(f"{data['reason']}: stopping; running steps are asked to end. Once more kills them.", "yellow")
+
+    def _on_act_received(self, data: Mapping[str, Any]) -> None:
+        said = f"; refused: {one_line(data['refused'])}" if data["refused"] else ""
+        what = data["kind"] or one_line(data["id"], 80)
+        self.line(f"  {data['by'] or 'someone'} asks from another process: {what}{said}", "yellow")
 
     def _on_run_interrupted(self, data: Mapping[str, Any]) -> None:
         self.line(f"interrupted: {data['reason']}", "yellow")

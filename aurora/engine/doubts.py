@@ -92,7 +92,7 @@ class Doubts:
 
     def _ask(self, node: Node, why: str) -> None:
         text = f"What {node.step.title!r} has done is unknown: {why}."
-        self._questions.add(node, Prompt(node.id, text, settle=True))
+        self._questions.add(node, Prompt(node.id, text, purpose="settle"))
 
     def answered(self, node: Node, answer: Answer) -> None:
         """Take what the person at the terminal says; nothing is not a no."""

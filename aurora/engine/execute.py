@@ -6,14 +6,15 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aurora.clock import Clock, SystemClock, iso
+from aurora.clock import Clock, iso
 from aurora.engine.freshness import stale_steps
-from aurora.engine.locks import Locks, wait_for_workers, working_file
+from aurora.engine.leg import LOCKS, Desk, Leg
+from aurora.engine.locks import Locks, holder_of, wait_for_workers, working_file
 from aurora.engine.opening import (
     GitState,
     Prepared,
@@ -30,29 +31,14 @@ from aurora.engine.opening import (
 from aurora.engine.project import Project
 from aurora.engine.prompts import Person, Scripted, os_user, read_answers
 from aurora.engine.records import JOURNAL, Record, find_run, is_unfinished, new_run, read_record
-from aurora.engine.run import Facts, Listener, Run
-from aurora.engine.runner import Runner
-from aurora.engine.scopes import Scopes
+from aurora.engine.refusals import refusals_on_record
 from aurora.engine.signals import Signals
 from aurora.engine.state import RunState
 from aurora.engine.values import encode
 from aurora.engine.waivers import waivers
-from aurora.engine.workers import LocalWorkers, Progress, keep_standard_descriptors
-from aurora.errors import AuroraError, OperatorError, ResumeRefused, UsageError
+from aurora.engine.workers import Workers, keep_standard_descriptors
+from aurora.errors import OperatorError, ResumeRefused, UsageError
 from aurora.journal import Event, Journal
-
-LOCKS = ".locks"
-
-
-@dataclass
-class Desk:
-    """What the command line hands to the engine: who listens, who answers, and what the clock says."""
-
-    listener: Listener
-    person: Person
-    clock: Clock = field(default_factory=SystemClock)
-    on_end: Callable[[Path], object] = bool
-    """Called with the run's folder after each leg; renders the reports."""
 
 
 def start_run(
@@ -62,93 +48,121 @@ def start_run(
     desk: Desk,
     *,
     dry_run: bool = False,
+    step_by_step: bool = False,
     answers: Path | None = None,
-    workers: LocalWorkers | None = None,
+    workers: Workers | None = None,
 ) -> tuple[Path, str, int]:
     """Run a runbook from its start. Return the run's folder, its outcome and the exit code.
+
+    With `step_by_step` a person is asked before each step.
 
     Raises OperatorError (exit 2) when it does not start: then nothing was run and no run exists.
     """
     keep_standard_descriptors()
-    prepared = prepare(project, name, params)
-    _refuse_secrets(prepared, answers)
-    person = desk.person
-    if answers is not None:
-        if not prepared.simulated:
-            raise UsageError(
-                "--answers works with a simulated venue only.",
-                means="on a real venue a person answers; nothing was run",
-                todo="leave --answers out, or choose a profile with venue: simulated",
-            )
-        person = Scripted(read_answers(answers), answers.name)
-    requirements = check_requirements(prepared)
+    how = {"dry_run": dry_run, "step_by_step": step_by_step}
     with contextlib.ExitStack() as held:
-        code = held.enter_context(GitState(project.root))
-        signals = held.enter_context(Signals())
-        held.enter_context(signals.caught())
-        folder = new_run(project, prepared.plan.root.name, desk.clock.now())
-        try:
-            locks = held.enter_context(_locks(prepared, folder.name))
-            opened = opening_facts(prepared, folder, dry_run, answers, requirements, code.read())
-            journal = held.enter_context(Journal.create(folder / JOURNAL, desk.clock, prepared.masker))
-            event = journal.append("run.opened", opened)
-        except BaseException:
-            _remove_unopened(folder)
-            raise
-        leg = _Leg(prepared, folder, desk, person, signals, journal, locks, workers)
-        return leg.walk([event])
+        with refusals_on_record(project, desk.clock, "runbook", name):
+            leg, events = _open(prepare(project, name, params), desk, how, answers, held)
+        leg.workers = workers
+        return leg.walk(events)
 
 
-def resume_run(
-    project: Project,
-    run: str,
-    desk: Desk,
-    *,
-    accept_changes: bool = False,
-    settle: Mapping[str, str] | None = None,
-    waive: Sequence[str] = (),
-    reason: str = "",
-    cancel: str = "",
-) -> tuple[Path, str, int]:
-    """Go on with a run that was interrupted, or (with `cancel`, the reason) end it: only its `finally` runs then.
+def _open(
+    prepared: Prepared, desk: Desk, how: Mapping[str, bool], answers: Path | None, held: contextlib.ExitStack
+) -> tuple[Leg, list[Event]]:
+    """Check what has to hold before a run may exist, make its folder, and write its first event."""
+    _refuse_secrets(prepared, answers)
+    person = _who_answers(prepared, desk, how, answers)
+    requirements = check_requirements(prepared)
+    code = held.enter_context(GitState(prepared.project.root))
+    signals = held.enter_context(Signals())
+    held.enter_context(signals.caught())
+    folder = new_run(prepared.project, prepared.plan.root.name, desk.clock.now())
+    try:
+        locks = held.enter_context(_locks(prepared, folder.name))
+        opened = opening_facts(prepared, folder, how, answers, requirements, code.read())
+        journal = held.enter_context(Journal.create(folder / JOURNAL, desk.clock, prepared.masker))
+        event = journal.append("run.opened", opened)
+    except BaseException:
+        _remove_unopened(folder)
+        raise
+    return Leg(prepared, folder, desk, person, signals, journal, locks), [event]
 
-    With `waive`, steps that failed, and the `reason`, go on past them: a run that ended red is taken up again then.
+
+def _who_answers(prepared: Prepared, desk: Desk, how: Mapping[str, bool], answers: Path | None) -> Person:
+    if how["step_by_step"] and (how["dry_run"] or answers is not None):
+        raise UsageError(
+            "--step-by-step asks a person before each step; --dry-run and --answers ask nobody.",
+            means="nothing was run",
+            todo="leave one of them out",
+        )
+    if answers is None:
+        return desk.person
+    if not prepared.simulated:
+        raise UsageError(
+            "--answers works with a simulated venue only.",
+            means="on a real venue a person answers; nothing was run",
+            todo="leave --answers out, or choose a profile with venue: simulated",
+        )
+    return Scripted(read_answers(answers), answers.name)
+
+
+@dataclass(frozen=True)
+class GoingOn:
+    """How a run is gone on with.
+
+    settle: what became of steps whose outcome is unknown: step id to `done` or `not_done`.
+    waive:  steps that failed and are gone past, for the `reason`; a run that ended red is taken up again then.
+    cancel: why the run is ended instead; only its `finally` runs then.
+    """
+
+    accept_changes: bool = False
+    settle: Mapping[str, str] = field(default_factory=dict)
+    waive: Sequence[str] = ()
+    reason: str = ""
+    cancel: str = ""
+
+
+def resume_run(project: Project, run: str, desk: Desk, how: GoingOn | None = None) -> tuple[Path, str, int]:
+    """Go on with a run that was interrupted, or end it.
+
     Raises ResumeRefused when it is finished, or when its runbooks, profile or step modules have changed.
     """
     keep_standard_descriptors()
-    folder = find_run(project, run)
-    record = read_record(folder)
-    _refuse_finished(record, waive)
-    prepared, changes = _prepared_again(project, record, accept_changes=accept_changes)
-    _refuse_settled(record.state, settle or {})
-    waived = waivers(prepared.plan, record.state, prepared.policy, waive, reason, os_user())
     with contextlib.ExitStack() as held:
-        signals = held.enter_context(Signals())
-        held.enter_context(signals.caught())
-        locks = held.enter_context(_locks(prepared, record.id))
-        wait_for_workers(working_file(project.runs / LOCKS, record.id), record.id)
-        journal, events = Journal.resume(folder / JOURNAL, desk.clock, prepared.masker)
-        held.enter_context(journal)
-        if any(event.type != "journal.recovered" for event in events[len(record.text.events) :]):
-            raise ResumeRefused(
-                f"The run {record.id} has just been taken up by another process.",
-                means="nothing was run",
-                todo=f"look at what it did: invoke show {record.id}",
-            )
-        cancel = cancel or record.state.cancelled
-        data = {
-            "pid": os.getpid(),
-            "operator": operator(),
-            "changes": changes,
-            "accepted": accept_changes,
-            "cancel": cancel,
-            "waivers": waived,
-            "repeat": [] if cancel else _too_old(prepared, RunState.of(events), waived, desk.clock),
-        }
-        event = journal.append("run.resumed", data)
-        person = _same_person(desk, record)
-        leg = _Leg(prepared, folder, desk, person, signals, journal, locks, None, settle or {}, cancel)
-        return leg.walk([*events, event])
+        with refusals_on_record(project, desk.clock, "resume", run):
+            leg, events = _reopen(project, read_record(find_run(project, run)), desk, how or GoingOn(), held)
+        return leg.walk(events)
+
+
+def _reopen(
+    project: Project, record: Record, desk: Desk, how: GoingOn, held: contextlib.ExitStack
+) -> tuple[Leg, list[Event]]:
+    _refuse_finished(record, how.waive)
+    prepared, changes = _prepared_again(project, record, accept_changes=how.accept_changes)
+    _refuse_settled(record.state, how.settle)
+    waived = waivers(prepared.plan, record.state, prepared.policy, how.waive, how.reason, os_user())
+    signals = held.enter_context(Signals())
+    held.enter_context(signals.caught())
+    locks = held.enter_context(_locks(prepared, record.id))
+    wait_for_workers(working_file(project.runs / LOCKS, record.id), record.id)
+    journal, events = Journal.resume(record.folder / JOURNAL, desk.clock, prepared.masker)
+    held.enter_context(journal)
+    _refuse_taken_up(record, events)
+    cancel = how.cancel or record.state.cancelled
+    data = {
+        "pid": os.getpid(),
+        "operator": operator(),
+        "changes": changes,
+        "accepted": how.accept_changes,
+        "cancel": cancel,
+        "waivers": waived,
+        "repeat": [] if cancel else _too_old(prepared, RunState.of(events), waived, desk.clock),
+    }
+    event = journal.append("run.resumed", data)
+    person = _same_person(desk, record)
+    leg = Leg(prepared, record.folder, desk, person, signals, journal, locks, None, how.settle, cancel)
+    return leg, [*events, event]
 
 
 def _too_old(prepared: Prepared, state: RunState, waived: list[dict[str, str]], clock: Clock) -> list[str]:
@@ -168,6 +182,20 @@ def _refuse_finished(record: Record, waive: Sequence[str]) -> None:
         todo=f"start a new one: invoke runbook {record.state.opened['runbook']}"
         + ("   or go on past what failed: --waive STEP --reason TEXT" if outcome in ("red", "broken") else ""),
     )
+
+
+def _refuse_taken_up(record: Record, events: Sequence[Event]) -> None:
+    if any(event.type != "journal.recovered" for event in events[len(record.text.events) :]):
+        raise ResumeRefused(
+            f"The run {record.id} has just been taken up by another process.",
+            means="nothing was run",
+            todo=f"look at what it did: invoke show {record.id}",
+        )
+
+
+def engine_of(project: Project, run: str) -> int:
+    """Return the process that has the run now; 0 when none has."""
+    return holder_of(project.runs / LOCKS, f"run:{run}")
 
 
 def _prepared_again(project: Project, record: Record, *, accept_changes: bool) -> tuple[Prepared, list[str]]:
@@ -191,102 +219,6 @@ def _same_person(desk: Desk, record: Record) -> Person:
     if scripted is None or not record.state.opened["simulated"]:
         return desk.person
     return Scripted(read_answers(record.folder / "inputs" / scripted["file"]), scripted["file"])
-
-
-@dataclass
-class _Leg:
-    """One process's part in a run: from its journal as it stands to its end, an interruption, or an open question."""
-
-    prepared: Prepared
-    folder: Path
-    desk: Desk
-    person: Person
-    signals: Signals
-    journal: Journal
-    locks: Locks
-    workers: LocalWorkers | None
-    settle: Mapping[str, str] = field(default_factory=dict)
-    cancel: str = ""
-
-    def walk(self, events: list[Event]) -> tuple[Path, str, int]:
-        project = self.prepared.project
-        listener = _Unbreakable(self.desk.listener)
-        for event in events:
-            listener.on_event(event)
-        workers = self.workers or LocalWorkers(project.root, project.services, self.prepared.environment)
-        try:
-            runner = self._runner(RunState.of(events), workers, listener)
-            if self.cancel:
-                runner.cancel(self.cancel)
-            outcome, code = runner.run()
-            for step in runner.unanswered:
-                listener.on_log(step, _how_to_settle(self.folder.name, step))
-            if outcome not in ("interrupted", "waiting"):
-                self.locks.finish()
-        finally:
-            workers.close()
-            self._report(listener)
-        return self.folder, outcome, code
-
-    def _runner(self, state: RunState, workers: LocalWorkers, listener: Listener) -> Runner:
-        prepared, opened = self.prepared, state.opened
-        run = self.folder.name
-        facts = Facts(
-            run,
-            self.folder,
-            working_file(prepared.project.runs / LOCKS, run),
-            self.desk.clock,
-            opened["dry_run"],
-            self.settle,
-            os_user(),
-        )
-        scopes = Scopes(prepared.plan, state, prepared.functions, opened["params"], prepared.load)
-        parts = Run(prepared.plan, prepared.functions, scopes, state, self.journal, listener, facts, prepared.masker)
-        return Runner(parts, workers, self.person, self.signals)
-
-    def _report(self, listener: Listener) -> None:
-        try:
-            self.desk.on_end(self.folder)
-        except Exception as error:  # noqa: BLE001 - a report that can't be made does not change what the run was
-            said = error.what if isinstance(error, AuroraError) else f"{type(error).__name__}: {error}"
-            listener.on_log("report", f"it could not be written: {said}; the journal is whole, so: invoke report")
-
-
-class _Unbreakable:
-    """Hands on to a listener what happens; one that fails (a terminal that is gone) is told nothing more."""
-
-    def __init__(self, listener: Listener) -> None:
-        self._listener = listener
-        self._broken = False
-        self.live = listener.live
-
-    def on_event(self, event: Event) -> None:
-        self._tell(lambda listener: listener.on_event(event))
-
-    def on_progress(self, step: str, progress: Progress) -> None:
-        self._tell(lambda listener: listener.on_progress(step, progress))
-
-    def on_log(self, step: str, line: str) -> None:
-        self._tell(lambda listener: listener.on_log(step, line))
-
-    def tick(self) -> None:
-        self._tell(lambda listener: listener.tick())
-
-    def _tell(self, say: Callable[[Listener], None]) -> None:
-        if self._broken:
-            return
-        try:
-            say(self._listener)
-        except Exception:  # noqa: BLE001 - whoever watches a run must not be what stops it
-            self._broken = True
-            self.live = False
-
-
-def _how_to_settle(run: str, step: str) -> str:
-    return (
-        f"nobody knows what {step} did before the engine ended; look, then say: "
-        f"invoke resume {run} --settle {step}=done   or   --settle {step}=not_done"
-    )
 
 
 def _refuse_secrets(prepared: Prepared, answers: Path | None) -> None:

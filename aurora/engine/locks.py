@@ -103,7 +103,7 @@ def _holder(descriptor: int) -> dict[str, Any]:
 def holder_of(folder: Path, name: str) -> int:
     """Return the process id that holds the lock `name` now; 0 when nobody does."""
     try:
-        descriptor = os.open(folder / f"{name.replace('/', '_')}.lock", os.O_RDWR)
+        descriptor = os.open(folder / f"{name.replace('/', '_')}.lock", os.O_RDONLY)
     except FileNotFoundError:
         return 0
     try:

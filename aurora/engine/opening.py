@@ -178,7 +178,7 @@ def operator() -> dict[str, Any]:
 def opening_facts(
     prepared: Prepared,
     folder: Path,
-    dry_run: bool,
+    how: Mapping[str, bool],
     answers: Path | None,
     requirements: list[dict[str, Any]],
     code: dict[str, Any] | None,
@@ -199,7 +199,7 @@ def opening_facts(
         "profile": {"name": profile.name, "digest": profile.digest, "files": list(profile.files)},
         **mode_and_venue(prepared),
         "simulated": prepared.simulated,
-        "dry_run": dry_run,
+        **how,
         "answers": scripted,
         "red_exit": root.red_exit or 3,
         "operator": operator(),

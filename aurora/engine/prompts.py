@@ -10,25 +10,31 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 from aurora.engine.document import read_document
 from aurora.engine.faults import Fault, RunbookError, visible
 from aurora.errors import UsageError
 
+ELSEWHERE = "answered elsewhere"
+"""Why a question is closed here that a person answered in another process."""
+_ASKING = {"consent": "  [y/n] ", "begin": "  Begin it?  [y/n] ", "settle": "  Does it count as done?  [y/n] "}
 YES = frozenset(["y", "yes"])
 NO = frozenset(["n", "no"])
 
 
 @dataclass(frozen=True)
 class Prompt:
-    """A question to a person: `lines` are ticked one by one. `settle` asks what became of a step, not for consent."""
+    """A question to a person: `lines` are ticked one by one.
+
+    purpose: `consent` to what a step asks; `begin`, whether a step may begin; `settle`, what became of one.
+    """
 
     step: str
     text: str
     lines: tuple[str, ...] = ()
     timeout: float | None = None
-    settle: bool = False
+    purpose: Literal["consent", "begin", "settle"] = "consent"
 
 
 @dataclass(frozen=True)
@@ -95,7 +101,7 @@ class Scripted:
 
     def ask(self, prompt: Prompt) -> Answer | None:
         """Answer at once, from the script."""
-        if prompt.step not in self._answers or prompt.settle:
+        if prompt.step not in self._answers or prompt.purpose != "consent":
             return Answer(False, self._by, "scripted", "not scripted")
         given = self._answers[prompt.step]
         if isinstance(given, Mapping):
@@ -148,7 +154,7 @@ class Terminal:
         if self._prompt.lines:
             self.show(f"  {number + 1}/{len(lines)}  {visible(lines[number])}  [y/n] ")
         else:
-            self.show("  Does it count as done?  [y/n] " if self._prompt.settle else "  [y/n] ")
+            self.show(_ASKING[self._prompt.purpose])
 
     def _discard_typed_ahead(self) -> None:
         """Throw away what was typed before the question was shown: nobody agrees to what she has not read."""
@@ -206,7 +212,8 @@ class Terminal:
 
     def close(self, reason: str) -> Answer:
         """Close the question: that is a no."""
-        self.show(f"\n  No answer ({reason}): that is a no.\n")
+        said = "Answered from another terminal." if reason == ELSEWHERE else f"No answer ({reason}): that is a no."
+        self.show(f"\n  {said}\n")
         return self._end(False, reason)
 
     def _end(self, accepted: bool, reason: str, *, refused: bool = False) -> Answer:

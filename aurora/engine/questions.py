@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import json
 import selectors
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from aurora.engine.graph import Node
-from aurora.engine.prompts import Answer, Person, Prompt
+from aurora.engine.prompts import ELSEWHERE, Answer, Person, Prompt
 from aurora.engine.timers import Timer, Timers
+from aurora.journal import Event
 
 
 class Questions:
@@ -20,7 +21,7 @@ class Questions:
         self,
         person: Person,
         selector: selectors.BaseSelector,
-        record: Callable[[str, Mapping[str, Any]], object],
+        record: Callable[[str, Mapping[str, Any]], Event],
         timers: Timers,
         answered: Callable[[Node, Prompt, Answer], None],
     ) -> None:
@@ -30,6 +31,7 @@ class Questions:
         self._watched: list[int] = []
         self._timer: Timer | None = None
         self.open: tuple[Node, Prompt] | None = None
+        self._opened = 0
 
     def add(self, node: Node, prompt: Prompt) -> None:
         """Ask this after what is asked already."""
@@ -41,16 +43,17 @@ class Questions:
             return False
         node, prompt = self._queue.pop(0)
         digest = hashlib.sha256(json.dumps([prompt.step, prompt.text, prompt.lines]).encode()).hexdigest()
-        self._record(
+        self._opened = self._record(
             "prompt.opened",
             {
                 "step": prompt.step,
                 "prompt": prompt.text,
                 "checklist": list(prompt.lines),
                 "timeout_s": prompt.timeout,
+                "purpose": prompt.purpose,
                 "digest": digest,
             },
-        )
+        ).seq
         self.open = (node, prompt)
         answer = self._person.ask(prompt)
         if answer is not None:
@@ -72,6 +75,28 @@ class Questions:
         answer = self._person.read() if self.open is not None else None
         if answer is not None:
             self._decide(answer)
+
+    def why_not(self, opened: object, ticks: object) -> str:
+        """Return why an answer from elsewhere does not count: it is too late, or answers something else; or nothing."""
+        if self.open is None or opened != self._opened:
+            return "that question is not open any more"
+        lines = len(self._lines())
+        if not isinstance(ticks, list) or not all(isinstance(tick, bool) for tick in ticks):
+            return "it is no list of yes and no"
+        if len(ticks) > lines or (all(ticks) and len(ticks) < lines):
+            return "it does not answer each line of the question"
+        return ""
+
+    def take(self, ticks: Sequence[bool], by: str) -> None:
+        """Take an answer to the open question that was given elsewhere, and in which nothing is wrong."""
+        answers = tuple(zip(self._lines(), ticks, strict=False))
+        self._person.close(ELSEWHERE)
+        self._decide(Answer(all(ticks), by, "another process", "answered", answers, refused=True))
+
+    def _lines(self) -> tuple[str, ...]:
+        assert self.open is not None
+        prompt = self.open[1]
+        return prompt.lines or (prompt.text,)
 
     def withdraw(self, node_id: str, reason: str) -> bool:
         """Take back what was asked of a step; return whether the question stood open: then it is a no, on record."""

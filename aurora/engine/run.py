@@ -47,6 +47,8 @@ class Facts:
     """What its workers lock while they live."""
     clock: Clock
     dry_run: bool = False
+    step_by_step: bool = False
+    """Whether a person is asked before each step."""
     settle: Mapping[str, str] = field(default_factory=dict)
     """Unknown outcomes that a person settled on the command line: step id to `done` or `not_done`."""
     operator: str = ""
@@ -75,11 +77,12 @@ class Run:
         """Items of `foreach` steps that have ended, or are to be tried again."""
         self._journal = journal
 
-    def record(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> None:
+    def record(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> Event:
         """Put an event on disk; only then is it so. Raises JournalWriteError."""
         event = self._journal.append(type_, data, sync=sync)
         self.state.apply(event)
         self.listener.on_event(event)
+        return event
 
     def function(self, node: Node) -> StepFunction:
         """Return the function of a `uses` step."""

@@ -12,6 +12,7 @@ from aurora.engine.endings import End, Endings, failure
 from aurora.engine.exits import INTERRUPTED, WAITING, exit_code
 from aurora.engine.foreach import Items
 from aurora.engine.graph import Node
+from aurora.engine.inbox import Act, Inbox
 from aurora.engine.prompts import Answer, Person, Prompt
 from aurora.engine.questions import Questions
 from aurora.engine.retries import Retries
@@ -23,6 +24,7 @@ from aurora.errors import InternalError
 
 MAX_CONCURRENT = 4
 TICK_S = 0.1
+INBOX_S = 0.25
 ONE_STOP_S = 0.25
 """Signals that come this close together are one wish to stop: `timeout` and closing terminals send two at once."""
 FAILED_MEANWHILE = "the run had failed meanwhile"
@@ -48,6 +50,9 @@ class Runner:
 
     def __init__(self, run: Run, workers: Workers, person: Person, stop: Stop | None = None) -> None:
         self._run, self._walk, self._facts, self._signals = run, run.walk, run.facts, stop
+        self._inbox = Inbox(run.facts.folder, run.state.acts)
+        self._looked_at = 0.0
+        self._agreed: set[str] = set()
         self._selector = selectors.DefaultSelector()
         self._timers = Timers(run.facts.clock)
         self._attempts = Attempts(workers, self._selector, run.listener, run.facts.clock, run.masker)
@@ -77,6 +82,7 @@ class Runner:
     def run(self) -> tuple[str, int]:
         """Walk to the end. Return outcome and exit code: a final one, or `interrupted`, 7, or `waiting`, 4."""
         try:
+            self._hear_others()
             while True:
                 self._settle_ends()
                 if self._start_ready() or self._questions.ask_next():
@@ -139,7 +145,9 @@ class Runner:
         if node is None:
             return False
         unsettled = self._run.state.step(node.id).unsettled
-        if node.step.foreach is not None:
+        if self._facts.step_by_step and not unsettled and self._beginnings.asks_first(node, self._agreed):
+            pass
+        elif node.step.foreach is not None:
             self._items.begin(node)
         elif not unsettled:
             self._beginnings.begin(node)
@@ -152,8 +160,8 @@ class Runner:
     def _wait(self) -> None:
         live = self._run.listener.live
         patience = self._timers.patience()
-        if live:
-            patience = TICK_S if patience is None else min(patience, TICK_S)
+        longest = TICK_S if live else INBOX_S
+        patience = longest if patience is None else min(patience, longest)
         ready = [key.fd for key, _ in self._selector.select(patience)]
         if self._signals is not None and self._signals.descriptor in ready:
             self._signalled(self._signals.read())  # first: a lost terminal ends the input, too, which would be a no
@@ -165,6 +173,7 @@ class Runner:
             elif self._questions.owns(descriptor):
                 self._questions.hear()
         self._timers.act()
+        self._hear_others()
         if live:
             self._run.listener.tick()
 
@@ -172,15 +181,44 @@ class Runner:
         """Stop at the first signal, kill at the second (engine rule 10)."""
         now = self._facts.clock.monotonic()
         if names and self._stopped_at is None:
-            self._stopped_at = now
-            self._run.record("run.stopping", {"reason": names[0]})
-            self._walk.stop()
-            self._questions.drop("stopped", keep=self._walk.is_ending)
-            self._attempts.stop(keep=self._walk.is_ending)
-            self._retries.drop(keep=self._walk.is_ending)
+            self._stop(names[0])
         elif names and self._stopped_at is not None and now - self._stopped_at > ONE_STOP_S:
             self._killed = True
             self._attempts.kill()
+
+    def _stop(self, reason: str) -> None:
+        self._stopped_at = self._facts.clock.monotonic()
+        self._run.record("run.stopping", {"reason": reason})
+        self._walk.stop()
+        self._questions.drop("stopped", keep=self._walk.is_ending)
+        self._attempts.stop(keep=self._walk.is_ending)
+        self._retries.drop(keep=self._walk.is_ending)
+
+    # acts of other processes
+
+    def _hear_others(self) -> None:
+        """Look into the inbox, not more often than four times a second."""
+        now = self._facts.clock.monotonic()
+        if self._looked_at and now - self._looked_at < INBOX_S:
+            return
+        self._looked_at = now
+        for act in self._inbox.read():
+            fault = act.fault
+            if act.kind == "answer" and not fault:
+                fault = self._questions.why_not(act.data.get("prompt"), act.data.get("ticks"))
+            data = {"id": act.id, "kind": act.kind, "by": act.by, "refused": fault, "asks": dict(act.data)}
+            self._run.record("act.received", data)
+            self._inbox.done(act)
+            if not fault:
+                self._follow(act)
+
+    def _follow(self, act: Act) -> None:
+        if act.kind == "answer":
+            self._questions.take(act.data["ticks"], act.by)
+        else:
+            self._cancelled = self._run.state.cancelled
+            if self._stopped_at is None:
+                self._stop(f"cancelled by {act.by}")
 
     # what attempts and people say
 
@@ -220,8 +258,11 @@ class Runner:
             self._endings.end(node, End(status, error=error, running=running))
 
     def _answered(self, node: Node, prompt: Prompt, answer: Answer) -> None:
-        if prompt.settle:
+        if prompt.purpose == "settle":
             self._doubts.answered(node, answer)
+        elif answer.accepted and prompt.purpose == "begin":
+            self._agreed.add(node.id)
+            self._walk.again(node)
         elif answer.accepted:
             self._endings.finish(node, End("passed", f"confirmed by {answer.by}"))
         else:

@@ -84,6 +84,10 @@ class RunState:
     interrupted: bool = False
     cancelled: str = ""
     """Why the run is being cancelled: then it goes on to its end only."""
+    asked: Mapping[str, Any] | None = None
+    """The question that is open, with the number of its line as `seq`."""
+    acts: set[str] = field(default_factory=set)
+    """The ids of the acts of other processes that are on record."""
 
     @classmethod
     def of(cls, events: Iterable[Event]) -> RunState:
@@ -107,7 +111,7 @@ class RunState:
         self.opened, self.opened_at = data, event.ts
 
     def _on_run_resumed(self, data: Mapping[str, Any], event: Event) -> None:
-        self.interrupted, self.outcome, self.exit_code = False, None, None
+        self.interrupted, self.outcome, self.exit_code, self.asked = False, None, None, None
         if data.get("cancel"):
             self.cancelled = data["cancel"]
             return  # nothing comes after what `finally` did
@@ -149,6 +153,17 @@ class RunState:
                 if entry["section"] != "on_failure" and above is not None and self.step(above["id"]).over:
                     self.step(above["id"]).status = "running"
                 entry = above
+
+    def _on_prompt_opened(self, data: Mapping[str, Any], event: Event) -> None:
+        self.asked = {**data, "seq": event.seq}
+
+    def _on_prompt_answered(self, data: Mapping[str, Any], event: Event) -> None:
+        self.asked = None
+
+    def _on_act_received(self, data: Mapping[str, Any], event: Event) -> None:
+        self.acts.add(data["id"])
+        if data["kind"] == "cancel" and not data["refused"]:
+            self.cancelled = f"cancelled by {data['by']}: {data['asks'].get('reason', '')}"
 
     def _on_run_interrupted(self, data: Mapping[str, Any], event: Event) -> None:
         self.interrupted = True

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import heapq
+from collections.abc import Iterator
 
-from aurora.engine.graph import Node, Plan, Scope
+from aurora.engine.graph import Node, Plan, Scope, Section
 from aurora.engine.state import FAILED, RunState
 
 _SATISFIES = frozenset(["passed", "skipped", "waived"])
@@ -102,13 +103,19 @@ class Walk:
 
     def is_ending(self, node: Node) -> bool:
         """Return whether `node` belongs to a `finally`, which a stop does not touch."""
+        return "finally" in self._sections(node)
+
+    def is_ordinary(self, node: Node) -> bool:
+        """Return whether `node` belongs to no `finally` and to no failure path."""
+        return set(self._sections(node)) == {"steps"}
+
+    def _sections(self, node: Node) -> Iterator[Section]:
+        """Yield the section of `node`, and of each step that it lies in or follows a failure of."""
         above: Node | None = node
         while above is not None:
-            if above.section == "finally":
-                return True
+            yield above.section
             holder = above.guards or above.scope.container
             above = None if holder is None else self.plan.nodes[holder]
-        return False
 
     def stop(self) -> None:
         """Start nothing more but `finally`."""

@@ -77,7 +77,7 @@ class Scripted:
 
     def ask(self, prompt: Prompt) -> Answer | None:
         """Answer. Raises RehearsalError for a question that the script does not know."""
-        if prompt.settle:
+        if prompt.purpose == "settle":
             return self.close("not scripted")
         reply = self._reply(prompt.step)
         if reply == "silence":

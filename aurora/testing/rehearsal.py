@@ -8,19 +8,20 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from aurora.clock import ManualClock
-from aurora.engine.execute import Desk, start_run
+from aurora.engine.execute import start_run
 from aurora.engine.functions import FunctionTable
 from aurora.engine.graph import Library, Plan, build_plan
+from aurora.engine.leg import Desk
 from aurora.engine.lint import lint_plan, require_sound
 from aurora.engine.profiles import load_profile
 from aurora.engine.project import Project
 from aurora.engine.scopes import Scopes
 from aurora.engine.state import RunState
 from aurora.engine.values import exposed
-from aurora.engine.workers import LocalWorkers, Progress
+from aurora.engine.workers import Progress
 from aurora.journal import Event
 from aurora.library import parameters_of
 from aurora.profile import Profile, Section
@@ -121,10 +122,8 @@ class Rehearsal:
         factory = services_of(project.services) if services is None else lambda _: services
         workers = scene.workers(mocks, factory)
         desk = Desk(scene, person_of(answers, scene.checklists()), scene.clock)
-        # The engine asks of its workers what the Protocol says; only its annotation names the local ones.
-        place = cast(LocalWorkers, workers)
         try:
-            folder, outcome, code = start_run(project, runbook, values, desk, dry_run=dry_run, workers=place)
+            folder, outcome, code = start_run(project, runbook, values, desk, dry_run=dry_run, workers=workers)
         except Exception:
             workers.complain()
             raise

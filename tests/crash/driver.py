@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from aurora import journal
-from aurora.engine.execute import Desk, resume_run, start_run
+from aurora.engine.execute import GoingOn, resume_run, start_run
+from aurora.engine.leg import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody
 
@@ -91,7 +92,7 @@ def engine(order: dict[str, Any]) -> None:
     if order["verb"] == "run":
         start_run(project, "book", {}, desk, answers=project.root / "answers.yaml")
     else:
-        resume_run(project, "last", desk, settle=order["settle"])
+        resume_run(project, "last", desk, GoingOn(settle=order["settle"]))
 
 
 def child(order: dict[str, Any], error: int) -> None:

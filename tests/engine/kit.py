@@ -20,7 +20,8 @@ from pexpect import EOF, TIMEOUT
 from pexpect.fdpexpect import fdspawn
 
 from aurora.clock import SystemClock
-from aurora.engine.execute import Desk, resume_run, start_run
+from aurora.engine.execute import GoingOn, resume_run, start_run
+from aurora.engine.leg import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, Person
 from aurora.engine.records import run_ids
@@ -303,16 +304,14 @@ class Lab:
         *,
         book: str = "book",
         person: Person | None = None,
-        dry_run: bool = False,
         answers: str | None = None,
         listener: Recorder | None = None,
+        **options: Any,
     ) -> Ran:
         """Run a runbook to its end, here."""
         desk, recorder = self._desk(person, listener)
         path = None if answers is None else self.write("answers.yaml", answers)
-        folder, outcome, code = start_run(
-            self.project, book, self._params(book, params), desk, dry_run=dry_run, answers=path
-        )
+        folder, outcome, code = start_run(self.project, book, self._params(book, params), desk, answers=path, **options)
         return Ran(folder, outcome, code, recorder)
 
     def resume(
@@ -327,7 +326,7 @@ class Lab:
         """Go on with a run, here, `later` seconds after the time of this machine."""
         desk, recorder = self._desk(person, listener)
         desk.clock = ShiftedClock(later)
-        folder, outcome, code = resume_run(self.project, run, desk, **options)
+        folder, outcome, code = resume_run(self.project, run, desk, GoingOn(**options))
         return Ran(folder, outcome, code, recorder)
 
     def _desk(self, person: Person | None, listener: Recorder | None) -> tuple[Desk, Recorder]:

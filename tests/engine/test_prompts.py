@@ -353,7 +353,7 @@ def test_script_settles_nothing() -> None:
     assert person.ask(Prompt("a", "Sure?")) == Answer(
         True, "script s", "scripted", "answered", (("Sure?", True),), True
     )
-    settled = person.ask(Prompt("a", "What happened?", settle=True))
+    settled = person.ask(Prompt("a", "What happened?", purpose="settle"))
     assert settled is not None
     assert (settled.accepted, settled.refused, settled.reason) == (False, False, "not scripted")
 

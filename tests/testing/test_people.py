@@ -62,7 +62,7 @@ def test_nobody_is_there_unless_someone_is() -> None:
 
 def test_a_script_settles_nothing() -> None:
     """What became of a step is no matter of consent: the script leaves it open."""
-    assert not answer("all yes", Prompt("closing", "What happened?", settle=True)).refused
+    assert not answer("all yes", Prompt("closing", "What happened?", purpose="settle")).refused
 
 
 def test_a_question_that_the_script_does_not_know_ends_the_rehearsal() -> None:

@@ -1,0 +1,131 @@
+"""One process's part in a run: who listens and answers, the runner, and what is said when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from aurora.clock import Clock, SystemClock
+from aurora.engine.locks import Locks, working_file
+from aurora.engine.opening import Prepared
+from aurora.engine.prompts import Person, os_user
+from aurora.engine.run import Facts, Listener, Run
+from aurora.engine.runner import Runner
+from aurora.engine.scopes import Scopes
+from aurora.engine.signals import Signals
+from aurora.engine.state import RunState
+from aurora.engine.workers import LocalWorkers, Progress, Workers
+from aurora.errors import AuroraError
+from aurora.journal import Event, Journal
+
+LOCKS = ".locks"
+
+
+@dataclass
+class Desk:
+    """What the command line hands to the engine: who listens, who answers, and what the clock says."""
+
+    listener: Listener
+    person: Person
+    clock: Clock = field(default_factory=SystemClock)
+    on_end: Callable[[Path], object] = bool
+    """Called with the run's folder after each leg; renders the reports."""
+
+
+@dataclass
+class Leg:
+    """One process's part in a run: from its journal as it stands to its end, an interruption, or an open question."""
+
+    prepared: Prepared
+    folder: Path
+    desk: Desk
+    person: Person
+    signals: Signals
+    journal: Journal
+    locks: Locks
+    workers: Workers | None = None
+    settle: Mapping[str, str] = field(default_factory=dict)
+    cancel: str = ""
+
+    def walk(self, events: list[Event]) -> tuple[Path, str, int]:
+        """Go on from `events`; return the run's folder, its outcome and the exit code."""
+        project = self.prepared.project
+        listener = _Unbreakable(self.desk.listener)
+        for event in events:
+            listener.on_event(event)
+        workers = self.workers or LocalWorkers(project.root, project.services, self.prepared.environment)
+        try:
+            runner = self._runner(RunState.of(events), workers, listener)
+            if self.cancel:
+                runner.cancel(self.cancel)
+            outcome, code = runner.run()
+            for step in runner.unanswered:
+                listener.on_log(step, _how_to_settle(self.folder.name, step))
+            if outcome not in ("interrupted", "waiting"):
+                self.locks.finish()
+        finally:
+            workers.close()
+            self._report(listener)
+        return self.folder, outcome, code
+
+    def _runner(self, state: RunState, workers: Workers, listener: Listener) -> Runner:
+        prepared, opened = self.prepared, state.opened
+        run = self.folder.name
+        facts = Facts(
+            run,
+            self.folder,
+            working_file(prepared.project.runs / LOCKS, run),
+            self.desk.clock,
+            opened["dry_run"],
+            opened.get("step_by_step", False),
+            self.settle,
+            os_user(),
+        )
+        scopes = Scopes(prepared.plan, state, prepared.functions, opened["params"], prepared.load)
+        parts = Run(prepared.plan, prepared.functions, scopes, state, self.journal, listener, facts, prepared.masker)
+        return Runner(parts, workers, self.person, self.signals)
+
+    def _report(self, listener: Listener) -> None:
+        try:
+            self.desk.on_end(self.folder)
+        except Exception as error:  # noqa: BLE001 - a report that can't be made does not change what the run was
+            said = error.what if isinstance(error, AuroraError) else f"{type(error).__name__}: {error}"
+            listener.on_log("report", f"it could not be written: {said}; the journal is whole, so: invoke report")
+
+
+class _Unbreakable:
+    """Hands on to a listener what happens; one that fails (a terminal that is gone) is told nothing more."""
+
+    def __init__(self, listener: Listener) -> None:
+        self._listener = listener
+        self._broken = False
+        self.live = listener.live
+
+    def on_event(self, event: Event) -> None:
+        self._tell(lambda listener: listener.on_event(event))
+
+    def on_progress(self, step: str, progress: Progress) -> None:
+        self._tell(lambda listener: listener.on_progress(step, progress))
+
+    def on_log(self, step: str, line: str) -> None:
+        self._tell(lambda listener: listener.on_log(step, line))
+
+    def tick(self) -> None:
+        self._tell(lambda listener: listener.tick())
+
+    def _tell(self, say: Callable[[Listener], None]) -> None:
+        if self._broken:
+            return
+        try:
+            say(self._listener)
+        except Exception:  # noqa: BLE001 - whoever watches a run must not be what stops it
+            self._broken = True
+            self.live = False
+
+
+def _how_to_settle(run: str, step: str) -> str:
+    return (
+        f"nobody knows what {step} did before the engine ended; look, then say: "
+        f"invoke resume {run} --settle {step}=done   or   --settle {step}=not_done"
+    )
