@@ -86,5 +86,5 @@ def _run(
     from aurora.session import run, settings  # noqa: PLC0415 - lint imports this module, only workers need the loop
 
     request = settings.SessionRequest(mode, tuple(symbols), quotes, steps, minutes, until, poll_sec)
-    attempt = run.Attempt(context.token, context.artifacts, context.progress, lambda: context.stopping)
+    attempt = run.Attempt(context.token, context.artifacts, context.progress, lambda: context.stopping, context.grant)
     return run.run_session(context.services, request, attempt)

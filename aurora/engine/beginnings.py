@@ -110,9 +110,11 @@ class Beginnings:
         """Send the attempt that is on record to a worker; return why that could not be done, or nothing."""
         run, state = self._run, self._run.state.step(node.id)
         function = run.function(node)
+        profile = run.scopes.profile(node.scope)
+        token = run.token(node, state.attempt)
         request = Request(
             op,
-            run.token(node, state.attempt),
+            token,
             function.uses,
             state.arguments,
             run.facts.run,
@@ -120,8 +122,9 @@ class Beginnings:
             state.attempt,
             run.artifacts(node, state.attempt),
             run.facts.working,
-            run.scopes.profile(node.scope),
+            profile,
             run.facts.dry_run,
+            run.grant(node, token, profile) if op == "run" else None,
         )
         try:
             self._attempts.start(node, function, request, doubt)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Generic, TypeVar
 
+from aurora.grant import Grant
 from aurora.profile import Profile
 
 S = TypeVar("S")
@@ -23,6 +24,7 @@ class Context(Generic[S]):
     run, step, attempt: names of this attempt; `token` is unique to it and is its idempotency key.
     project:   the project's root folder.
     folder:    where `artifacts` lies.
+    grant:     the run's right to open orders; only a step with the effect `orders.open` has one.
     dry_run:   true under `--dry-run`; a step with effects is never called then.
     """
 
@@ -34,6 +36,7 @@ class Context(Generic[S]):
     folder: Path
     profile: Profile
     dry_run: bool = False
+    grant: Grant | None = None
     make_services: Callable[[Context[S]], S] | None = None
     on_progress: Callable[[float, float | None, str], None] = _ignore
     on_log: Callable[[str], None] = _ignore

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
+from aurora.engine.artifacts import collect
 from aurora.engine.attempts import Running
 from aurora.engine.graph import Node
 from aurora.engine.run import Run
@@ -103,6 +101,8 @@ class Endings:
         """Put the end of a step on record. What was left out is synced with the event that follows."""
         run, running = self._run, end.running
         attempt = run.state.step(node.id).attempt
+        artifacts = collect(run.artifacts(node, attempt), run.facts.folder, run.masker)
+        end = _without_secrets(end, artifacts)
         run.record(
             "step.finished",
             {
@@ -115,7 +115,7 @@ class Endings:
                 "error": end.error,
                 "elapsed_s": 0.0 if running is None else round(run.facts.clock.monotonic() - running.started, 6),
                 "log": [] if running is None else running.log,
-                "artifacts": _artifacts(run.artifacts(node, attempt), run.facts.folder),
+                "artifacts": artifacts,
                 "simulated": end.simulated,
                 "stopped": end.stopped,
             },
@@ -146,17 +146,10 @@ class Endings:
         return self._run.state.step(node.id).status == "pending"
 
 
-def _artifacts(folder: Path, run: Path) -> list[dict[str, Any]]:
-    if not folder.exists():
-        return []
-    found = []
-    for path in sorted(folder.rglob("*")):
-        if path.is_file() and not path.is_symlink():
-            try:
-                with path.open("rb") as file:
-                    digest = hashlib.file_digest(file, "sha256").hexdigest()
-                    size = os.fstat(file.fileno()).st_size
-            except OSError:
-                continue  # what the step left running has taken it away
-            found.append({"name": str(path.relative_to(run)), "bytes": size, "sha256": digest})
-    return found
+def _without_secrets(end: End, artifacts: Sequence[Mapping[str, Any]]) -> End:
+    """Return the end of a step whose artifacts are these: one that left a secret behind has not passed."""
+    taken = [f"{each['name']} (now {each['quarantined']})" for each in artifacts if "quarantined" in each]
+    if not taken:
+        return end
+    error = failure("SecretInArtifact", f"artifacts hold a secret and were taken out of the record: {', '.join(taken)}")
+    return replace(end, status="red" if end.status == "passed" else end.status, error=end.error or error)

@@ -81,6 +81,7 @@ class Leg:
             opened.get("step_by_step", False),
             self.settle,
             os_user(),
+            prepared.policy,
         )
         scopes = Scopes(prepared.plan, state, prepared.functions, opened["params"], prepared.load)
         parts = Run(prepared.plan, prepared.functions, scopes, state, self.journal, listener, facts, prepared.masker)

@@ -9,13 +9,17 @@ from typing import Any, Protocol
 
 from aurora.clock import Clock
 from aurora.engine.functions import StepFunction
+from aurora.engine.grants import grant
 from aurora.engine.graph import Node, Plan
+from aurora.engine.policy import Policy, opens_orders
 from aurora.engine.scopes import Scopes
 from aurora.engine.secrets import Masker
 from aurora.engine.state import RunState
 from aurora.engine.walk import Walk
 from aurora.engine.workers import Progress
+from aurora.grant import Grant
 from aurora.journal import Event, Journal
+from aurora.profile import Profile
 
 
 class Listener(Protocol):
@@ -52,6 +56,7 @@ class Facts:
     settle: Mapping[str, str] = field(default_factory=dict)
     """Unknown outcomes that a person settled on the command line: step id to `done` or `not_done`."""
     operator: str = ""
+    policy: Policy | None = None
 
 
 class Run:
@@ -87,6 +92,12 @@ class Run:
     def function(self, node: Node) -> StepFunction:
         """Return the function of a `uses` step."""
         return self.functions[str(node.step.uses)]
+
+    def grant(self, node: Node, token: str, profile: Profile) -> Grant | None:
+        """Return the grant of a step that opens orders, None for any other. Raises NoGrant."""
+        if not opens_orders(node, self.functions):
+            return None
+        return grant(self.plan, self.state, self.facts.policy, node, token, profile)
 
     def token(self, node: Node, attempt: int) -> str:
         """Return the idempotency key of an attempt."""

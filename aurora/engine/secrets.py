@@ -48,6 +48,8 @@ class Masker:
         self.short = sorted(name for name, value in secrets.items() if 0 < len(value) < SHORTEST)
         forms = {form for value in secrets.values() if len(value) >= SHORTEST for form in _forms(value)}
         ordered = sorted(forms, key=lambda form: (-len(form), form))
+        self.longest = max(map(len, forms), default=0)
+        """The length of the longest form of a secret; 0 when there is none."""
         self._pattern = re.compile("|".join(map(re.escape, ordered))) if ordered else None
 
     def text(self, text: str) -> str:

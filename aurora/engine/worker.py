@@ -25,6 +25,7 @@ from aurora.engine.functions import FunctionTable, NoSuchStep, StepFunction
 from aurora.engine.registry import Verdict
 from aurora.engine.values import TypeMismatch, decode, encode
 from aurora.errors import AuroraError
+from aurora.grant import Grant
 from aurora.profile import Profile, Section
 
 MAX_MESSAGE = 8_000_000
@@ -194,6 +195,7 @@ class Worker:
             folder=Path(request["artifacts"]),
             profile=self.profiles[request["profile"]],
             dry_run=request["dry_run"],
+            grant=None if request["grant"] is None else Grant(**request["grant"]),
             make_services=self._factory(),
             on_progress=self._on_progress,
             on_log=lambda text: print(text, flush=True),  # noqa: T201 - standard output is the log

@@ -16,12 +16,13 @@ import socket
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
 from aurora.engine import warden
 from aurora.engine.worker import pack
+from aurora.grant import Grant
 from aurora.profile import Profile
 
 CHUNK = 1 << 16
@@ -49,6 +50,7 @@ class Request:
     """The file that a worker locks while it lives."""
     profile: Profile
     dry_run: bool = False
+    grant: Grant | None = None
 
 
 @dataclass(frozen=True)
@@ -241,6 +243,7 @@ class LocalWorker:
                 "step": request.step,
                 "attempt": request.attempt,
                 "artifacts": str(request.artifacts),
+                "grant": None if request.grant is None else asdict(request.grant),
                 "working": str(request.working),
                 "profile": profile.digest,
                 "dry_run": request.dry_run,

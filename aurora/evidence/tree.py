@@ -309,4 +309,6 @@ def _log(lines: object) -> str:
 
 
 def _artifact(data: Mapping[str, Any]) -> Artifact:
-    return Artifact(text_of(data.get("name"), 200), bytes_text(data.get("bytes")), text_of(data.get("sha256"), 80))
+    gone = data.get("quarantined")
+    digest = text_of(data.get("sha256"), 80) if gone is None else f"held a secret; moved to {text_of(gone, 200)}"
+    return Artifact(text_of(data.get("name"), 200), bytes_text(data.get("bytes")), digest)

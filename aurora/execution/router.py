@@ -20,6 +20,7 @@ from aurora.risk.tripwires import TripwireLimits, check_quote
 class Stage(StrEnum):
     """Where an order's way ended, in the order of the checks."""
 
+    GRANT = "run grant"
     KILL = "kill switch"
     LOCKOUT = "lockout"
     TRIPWIRES = "tripwires"
@@ -58,12 +59,13 @@ class Settlement:
 
 
 class Router:
-    """One door for orders: kill switch → lockout → tripwires → limits → duplicate → (shadow: not sent) → broker.
+    """One door: run grant → kill switch → lockout → tripwires → limits → duplicate → (shadow: not sent) → broker.
 
     route:   the way of a strategy's order. One that only reduces skips caps; they count it all the same.
     reduce:  the way out, for flattening: only "does it reduce", the collar and a whole size stand in it.
     settle:  reads fills and ended orders, and gives unfilled notional back.
 
+    objection: why this session has no right to open orders (`aurora.grant`), or "".
     broker:  in paper and shadow mode the session's own simulated book, in live mode the venue.
     lockout: why the session is locked out, or "".
     """
@@ -78,6 +80,7 @@ class Router:
         lockout: Callable[[], str],
         tripwires: TripwireLimits,
         limits: OrderLimits,
+        objection: str,
         use: DayUse | None = None,
     ) -> None:
         self.use = use or DayUse()
@@ -86,6 +89,7 @@ class Router:
         self._clock = clock
         self._kill_switch = kill_switch
         self._lockout = lockout
+        self._objection = objection
         self._tripwires = tripwires
         self._limits = limits
         self._in_flight: list[str] = []
@@ -150,6 +154,8 @@ class Router:
     def _first_objection(
         self, order: Order, quote: Quote | None, opens: bool, free: int
     ) -> tuple[Stage, tuple[str, ...]]:
+        if opens and self._mode is Mode.LIVE and self._objection:
+            return Stage.GRANT, (self._objection,)
         if self._kill_switch.is_set:
             return Stage.KILL, ("the kill flag is set",)
         if lockout := self._lockout():

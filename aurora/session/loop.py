@@ -57,6 +57,7 @@ class Session:
         kill_switch: KillSwitch,
         recorder: Recorder,
         ref_prefix: str,
+        objection: str,
         on_progress: Callable[[float, float | None, str], None] = lambda *_: None,
         is_stopping: Callable[[], bool] = bool,
         stopwatch: Clock | None = None,
@@ -74,6 +75,7 @@ class Session:
             lockout=lambda: "; ".join(self.breaker.anomalies),
             tripwires=settings.tripwires,
             limits=settings.limits,
+            objection=objection,
         )
         self.ended = ""
         self.halted = False

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aurora.clock import iso
+from aurora.grant import Grant, objection
 from aurora.session.loop import Session
 from aurora.session.phases import p95
 from aurora.session.recorder import Recorder
@@ -29,6 +30,7 @@ class Attempt:
     folder: Path
     on_progress: Callable[[float, float | None, str], None] = lambda *_: None
     is_stopping: Callable[[], bool] = bool
+    grant: Grant | None = None
 
 
 def run_session(
@@ -61,6 +63,7 @@ def run_session(
                 strategy=strategy,
                 kill_switch=services.kill_switch,
                 recorder=recorder,
+                objection=objection(attempt.grant, attempt.id, services.profile),
                 ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
                 on_progress=attempt.on_progress,
                 is_stopping=attempt.is_stopping,

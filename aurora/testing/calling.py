@@ -68,6 +68,7 @@ class Caller:
             folder=request.artifacts,
             profile=request.profile,
             dry_run=request.dry_run,
+            grant=request.grant,
             make_services=self.services,
             on_progress=lambda done, total, label: self.said.append(Progress(done, total, label)),
             on_log=lambda text: self.said.append(LogLine(text)),

@@ -34,7 +34,7 @@ class Book:
         self.router = Router(
             mode=mode, broker=self.broker, clock=self.source.clock, kill_switch=self.kill, lockout=lambda: "locked",
             tripwires=TripwireLimits(Decimal("1.5"), Decimal(50)),
-            limits=OrderLimits(Decimal(0), Decimal(0), Decimal(0), Decimal(10)),
+            limits=OrderLimits(Decimal(0), Decimal(0), Decimal(0), Decimal(10)), objection="",
         )  # fmt: skip
         for number, (symbol, quantity) in enumerate((("SPY", 10), ("TSLA", 5))):
             order = make_order(f"buy-{number}", quantity=quantity, limit="101", symbol=symbol)

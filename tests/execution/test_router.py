@@ -29,6 +29,7 @@ class Door:
     project: Path
     mode: Mode = Mode.LIVE
     lockout: str = ""
+    objection: str = ""
     source: ScriptedQuotes = field(default_factory=lambda: ScriptedQuotes(steady()))
 
     def __post_init__(self) -> None:
@@ -39,7 +40,7 @@ class Door:
         self.kill = KillSwitch(self.project)
         self.router = Router(
             mode=self.mode, broker=self.broker, clock=self.source.clock, kill_switch=self.kill,
-            lockout=lambda: self.lockout, tripwires=WIRES, limits=LIMITS,
+            lockout=lambda: self.lockout, tripwires=WIRES, limits=LIMITS, objection=self.objection,
         )  # fmt: skip
 
     def offer(self, ref: str = "a-1", side: Side = Side.BUY, quantity: int = 5, **more: object) -> Decision:
@@ -70,6 +71,24 @@ def test_good_order_is_sent(door: Door) -> None:
     decision = door.offer()
     assert (decision.stage, decision.sent, decision.passed, decision.opens) == (Stage.BROKER, True, True, True)
     assert [state.order.ref for state in door.broker.orders()] == ["a-1"]
+
+
+def test_nothing_opens_live_without_the_runs_grant(tmp_path: Path) -> None:
+    """Engine rule 14: the grant is asked for before everything else, and only where orders are really sent."""
+    blocked = Door(tmp_path, objection="no grant").offer()
+    assert (blocked.stage, blocked.reason, blocked.passed) == (Stage.GRANT, "no grant", False)
+    assert Door(tmp_path, mode=Mode.SHADOW, objection="no grant").offer().passed
+
+
+def test_the_exit_needs_no_grant(door: Door) -> None:
+    """What reduces a position goes out whatever the run was granted."""
+    door.hold(5)
+    ungranted = Router(
+        mode=Mode.LIVE, broker=door.broker, clock=door.source.clock, kill_switch=door.kill, lockout=lambda: "",
+        tripwires=WIRES, limits=LIMITS, objection="no grant",
+    )  # fmt: skip
+    order = make_order("x-1", Side.SELL, 5, "167.90", decided=door.source.clock.now())
+    assert ungranted.route(order, door.source.poll()["SPY"]).sent
 
 
 def test_kill_flag_stops_everything(door: Door) -> None:
