@@ -8,13 +8,14 @@ from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
-from aurora.alerts.base import Alert, Delivery, tell
+from aurora.alerts.base import Alert, Delivery, Priority, tell
 from aurora.alerts.notifiers import build_notifiers
 from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import Clock, SystemClock
 from aurora.engine.context import Context
-from aurora.engine.secrets import Masker, secrets_of
+from aurora.engine.profiles import load_profile
+from aurora.engine.secrets import Masker, read_environment, secrets_of
 from aurora.errors import ProfileError, VenueRefusal
 from aurora.market.mode import Mode
 from aurora.profile import Profile
@@ -89,6 +90,12 @@ class Desk:
         mask = Masker(secrets_of(self.profile.secrets, self.environment)).text
         notifiers = build_notifiers(self.profile.alerts, self.project, self.environment, self.clock)
         return tell(notifiers, replace(alert, title=mask(alert.title), text=mask(alert.text)))
+
+
+def notify_of(project: Path, profile: str, title: str, text: str) -> Delivery:
+    """Tell whoever the alerts of the profile named reach, urgently. Raises ProfileError, RunbookError."""
+    desk = Desk(project, load_profile(project, profile), read_environment(project))
+    return desk.notify(Alert(title, text, Priority.URGENT, ("rotating_light",), desk.clock.now()))
 
 
 def check_agreement(profile: Profile) -> None:

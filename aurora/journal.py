@@ -80,7 +80,8 @@ def _parse(line: bytes) -> dict[str, Any] | None:
     return event
 
 
-def _plain(value: object) -> object:
+def plain(value: object) -> object:
+    """Return a value that JSON does not know as one that it does. Raises TypeError."""
     if isinstance(value, Decimal | PurePath):
         return str(value)
     if isinstance(value, datetime):
@@ -152,8 +153,8 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         if self._failed:
             raise JournalWriteError(f"The journal {self.path} could not be written before; nothing more is done.")
         ts = iso(self._clock.now())
-        plain = self._mask(json.loads(json.dumps(data, default=_plain, allow_nan=False)))
-        line = {"seq": self._seq + 1, "prev": self._head, "ts": ts, "type": type_, "data": plain}
+        masked = self._mask(json.loads(json.dumps(data, default=plain, allow_nan=False)))
+        line = {"seq": self._seq + 1, "prev": self._head, "ts": ts, "type": type_, "data": masked}
         raw = json.dumps(line, separators=(",", ":")).encode() + b"\n"
         try:
             self._write(raw, sync)
@@ -165,7 +166,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         self._seq += 1
         self._size += len(raw)
         self._head = hashlib.sha256(raw).hexdigest()
-        return Event(self._seq, ts, type_, plain)
+        return Event(self._seq, ts, type_, masked)
 
     def _write(self, raw: bytes, sync: bool) -> None:
         rest = memoryview(raw)

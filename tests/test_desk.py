@@ -1,16 +1,20 @@
 from __future__ import annotations
 
+import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from aurora.desk import Desk, check_agreement, services
+from aurora.desk import Desk, check_agreement, notify_of, services
 from aurora.engine.context import Context
 from aurora.errors import ProfileError, VenueRefusal
 from aurora.market.mode import Mode
 from aurora.session.services import Services
 from tests.trading import ScriptedQuotes, make_profile, write_lean
+
+ROOT = Path(__file__).resolve().parents[1]
 
 
 def make_desk(project: Path, name: str = "sim", **changes: Any) -> Desk:
@@ -97,3 +101,12 @@ def test_strategy_is_the_profiles(tmp_path: Path) -> None:
     assert float(desk.strategy().weight(features)) == pytest.approx(0.02)
     with pytest.raises(ProfileError, match="'oracle'"):
         make_desk(tmp_path, models={"name": "oracle"}).strategy()
+
+
+def test_a_run_without_a_record_is_told_urgently(tmp_path: Path) -> None:
+    """What the engine can't write down is told by the alerts of the run's profile; `sim` writes it to its log."""
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    delivery = notify_of(tmp_path, "sim", "go-live goes on without a record", "The journal can't be written.")
+    assert not delivery.delivered  # a file on this machine tells nobody
+    (line,) = [json.loads(line) for path in tmp_path.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    assert (line["title"], line["priority"]) == ("go-live goes on without a record", "urgent")

@@ -10,20 +10,35 @@ from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.leg import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, person_at
+from aurora.engine.records import read_record
 
 
 def make_desk(*, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json)
     if isinstance(listener, JsonLines):
-        return Desk(listener, Nobody("no terminal"), on_end=_write_reports)
-    return Desk(listener, person_at(listener.show, os.environ), on_end=_write_reports)
+        return Desk(listener, Nobody("no terminal"), on_end=_write_reports, on_lost=_tell)
+    return Desk(listener, person_at(listener.show, os.environ), on_end=_write_reports, on_lost=_tell)
 
 
 def _write_reports(folder: Path) -> None:
     from aurora.evidence.files import write_reports  # noqa: PLC0415 - the first step does not wait for it
 
     write_reports(folder)
+
+
+def _tell(folder: Path, text: str) -> None:
+    """Say on standard error, and to whoever the profile's alerts reach, that a run goes on without a record."""
+    Output(sys.stderr).write(f"aurora: {text}\n")
+    try:
+        from aurora.desk import notify_of  # noqa: PLC0415 - only a run that lost its journal pays for it
+
+        profile = read_record(folder).state.opened["profile"]["name"]
+        delivery = notify_of(folder.parent.parent, profile, f"{folder.name} goes on without a record", text)
+    except Exception as error:  # noqa: BLE001 - an alert that fails must not stop what stops a position
+        Output(sys.stderr).write(f"aurora: no alert went out: {type(error).__name__}: {error}\n")
+    else:
+        Output(sys.stderr).write(f"aurora: alert: {delivery.detail}\n")
 
 
 def say_end(project: Project, folder: Path, outcome: str, *, as_json: bool) -> None:

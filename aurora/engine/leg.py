@@ -9,14 +9,15 @@ from pathlib import Path
 from aurora.clock import Clock, SystemClock
 from aurora.engine.locks import Locks, working_file
 from aurora.engine.opening import Prepared
-from aurora.engine.prompts import Person, os_user
+from aurora.engine.prompts import Nobody, Person, os_user
 from aurora.engine.run import Facts, Listener, Run
 from aurora.engine.runner import Runner
 from aurora.engine.scopes import Scopes
 from aurora.engine.signals import Signals
 from aurora.engine.state import RunState
+from aurora.engine.unrecorded import NO_JOURNAL, NoJournal, mark_as_failed
 from aurora.engine.workers import LocalWorkers, Progress, Workers
-from aurora.errors import AuroraError
+from aurora.errors import AuroraError, JournalWriteError
 from aurora.journal import Event, Journal
 
 LOCKS = ".locks"
@@ -31,6 +32,8 @@ class Desk:
     clock: Clock = field(default_factory=SystemClock)
     on_end: Callable[[Path], object] = bool
     """Called with the run's folder after each leg; renders the reports."""
+    on_lost: Callable[[Path, str], object] = lambda *_: None
+    """Called when the journal can't be written, with the run's folder and what that means; tells a person."""
 
 
 @dataclass
@@ -59,7 +62,11 @@ class Leg:
             runner = self._runner(RunState.of(events), workers, listener)
             if self.cancel:
                 runner.cancel(self.cancel)
-            outcome, code = runner.run()
+            try:
+                outcome, code = runner.run()
+            except JournalWriteError as error:
+                self._go_on_unrecorded(error, runner, workers, listener)
+                raise
             for step in runner.unanswered:
                 listener.on_log(step, _how_to_settle(self.folder.name, step))
             if outcome not in ("interrupted", "waiting"):
@@ -69,7 +76,19 @@ class Leg:
             self._report(listener)
         return self.folder, outcome, code
 
-    def _runner(self, state: RunState, workers: Workers, listener: Listener) -> Runner:
+    def _go_on_unrecorded(self, error: JournalWriteError, lost: Runner, workers: Workers, listener: Listener) -> None:
+        """Do what only reduces on the run's way to its end; nothing of it is on record (engine rule 23)."""
+        self.desk.on_lost(self.folder, f"{error.what} Cancelling and flattening go on, and nothing of it is on record.")
+        state = lost.state
+        mark_as_failed(state, self.prepared.plan, lost.done_unrecorded)
+        runner = self._runner(state, workers, listener, unrecorded=True)
+        runner.fail(NO_JOURNAL)
+        try:
+            runner.run()
+        except Exception as problem:  # noqa: BLE001 - what counts is told: the journal's own error
+            self.desk.on_lost(self.folder, f"Stopping without a journal failed: {type(problem).__name__}: {problem}")
+
+    def _runner(self, state: RunState, workers: Workers, listener: Listener, *, unrecorded: bool = False) -> Runner:
         prepared, opened = self.prepared, state.opened
         run = self.folder.name
         facts = Facts(
@@ -82,10 +101,12 @@ class Leg:
             self.settle,
             os_user(),
             prepared.policy,
+            unrecorded,
         )
         scopes = Scopes(prepared.plan, state, prepared.functions, opened["params"], prepared.load)
-        parts = Run(prepared.plan, prepared.functions, scopes, state, self.journal, listener, facts, prepared.masker)
-        return Runner(parts, workers, self.person, self.signals)
+        journal = NoJournal(self.desk.clock, prepared.masker) if unrecorded else self.journal
+        parts = Run(prepared.plan, prepared.functions, scopes, state, journal, listener, facts, prepared.masker)
+        return Runner(parts, workers, Nobody(NO_JOURNAL) if unrecorded else self.person, self.signals)
 
     def _report(self, listener: Listener) -> None:
         try:

@@ -18,7 +18,7 @@ from aurora.engine.state import RunState
 from aurora.engine.walk import Walk
 from aurora.engine.workers import Progress
 from aurora.grant import Grant
-from aurora.journal import Event, Journal
+from aurora.journal import Event
 from aurora.profile import Profile
 
 
@@ -57,6 +57,15 @@ class Facts:
     """Unknown outcomes that a person settled on the command line: step id to `done` or `not_done`."""
     operator: str = ""
     policy: Policy | None = None
+    unrecorded: bool = False
+    """Whether the journal is lost, so that only what reduces may still begin."""
+
+
+class Writer(Protocol):
+    """Where events go: the journal."""
+
+    def append(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> Event:
+        """Put an event on disk and return it. Raises JournalWriteError."""
 
 
 class Run:
@@ -68,7 +77,7 @@ class Run:
         functions: Mapping[str, StepFunction],
         scopes: Scopes,
         state: RunState,
-        journal: Journal,
+        journal: Writer,
         listener: Listener,
         facts: Facts,
         masker: Masker,

@@ -17,10 +17,11 @@ from aurora.engine.prompts import Answer, Person, Prompt
 from aurora.engine.questions import Questions
 from aurora.engine.retries import Retries
 from aurora.engine.run import Run
-from aurora.engine.state import outcome_of
+from aurora.engine.state import RunState, outcome_of
 from aurora.engine.timers import Timers
+from aurora.engine.unrecorded import NO_JOURNAL, only_reduces
 from aurora.engine.workers import Death, Failure, Result, Workers
-from aurora.errors import InternalError
+from aurora.errors import InternalError, JournalWriteError
 
 MAX_CONCURRENT = 4
 TICK_S = 0.1
@@ -65,9 +66,20 @@ class Runner:
         self._stopped_at: float | None = None
         self._killed = False
         self._cancelled = ""
+        self.done_unrecorded: list[str] = []
+        """The steps that came to their end after the journal was lost."""
         self._start = run.facts.clock.monotonic()
         if stop is not None:
             self._selector.register(stop.descriptor, selectors.EVENT_READ)
+
+    @property
+    def state(self) -> RunState:
+        """Return the run's state, as far as it is on record."""
+        return self._run.state
+
+    def fail(self, because: str) -> None:
+        """Let the run fail: only failure paths and `finally` still begin."""
+        self._walk.fail(because)
 
     @property
     def unanswered(self) -> list[str]:
@@ -98,8 +110,23 @@ class Runner:
                     return "waiting", WAITING
                 else:
                     raise InternalError(f"The run {self._facts.run} has nothing to do and is not done.")
+        except JournalWriteError:
+            self._wind_down()
+            raise
         finally:
             self._selector.close()
+
+    def _wind_down(self) -> None:
+        """Ask what is under way to end, but for what only reduces, and wait for it; nothing is written any more."""
+        functions = self._run.functions
+        self._attempts.stop(keep=lambda node: only_reduces(node, functions))
+        while self._attempts:
+            for key, _ in self._selector.select():
+                ended = self._attempts.hear(key.fd) if self._attempts.owns(key.fd) else None
+                if ended is not None and isinstance(ended[1], Result) and not ended[1].stopped:
+                    self.done_unrecorded.append(ended[0].node.id)
+                elif self._signals is not None and key.fd == self._signals.descriptor and self._signals.read():
+                    self._attempts.kill()
 
     def _close(self) -> tuple[str, int]:
         run = self._run
@@ -145,7 +172,9 @@ class Runner:
         if node is None:
             return False
         unsettled = self._run.state.step(node.id).unsettled
-        if self._facts.step_by_step and not unsettled and self._beginnings.asks_first(node, self._agreed):
+        if self._facts.unrecorded and node.step.kind != "runbook" and not only_reduces(node, self._run.functions):
+            self._endings.end(node, End("skipped", NO_JOURNAL))
+        elif self._facts.step_by_step and not unsettled and self._beginnings.asks_first(node, self._agreed):
             pass
         elif node.step.foreach is not None:
             self._items.begin(node)
@@ -199,7 +228,7 @@ class Runner:
     def _hear_others(self) -> None:
         """Look into the inbox, not more often than four times a second."""
         now = self._facts.clock.monotonic()
-        if self._looked_at and now - self._looked_at < INBOX_S:
+        if self._facts.unrecorded or (self._looked_at and now - self._looked_at < INBOX_S):
             return
         self._looked_at = now
         for act in self._inbox.read():

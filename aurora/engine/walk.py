@@ -121,6 +121,12 @@ class Walk:
         """Start nothing more but `finally`."""
         self.stopping = True
 
+    def fail(self, because: str) -> None:
+        """Let the whole run fail: failure paths that are due, and each `finally`, are all that still starts."""
+        for scope in list(self._open):
+            if scope not in self._closed and self._in_steps(scope):
+                self._doom(scope, because)
+
     def next_finally(self) -> bool:
         """While stopping and with nothing running: let the innermost `finally` start; False when all have run."""
         for scope in reversed(self._open):

@@ -80,6 +80,55 @@ def test_session_ends_cleanly_when_the_journal_can_not_be_written(lab: Lab) -> N
     assert lab.last().statuses["live"] == "running"
 
 
+REDUCE = '''
+    """Steps that only reduce, and one that does not."""
+    from aurora.engine.context import Context
+    from aurora.engine.registry import step
+    from steps.lab import act
+
+    @step(effects=["orders.reduce"], repeat="safe", dry_run="skip")
+    def flatten(context: Context) -> None:
+        act(context, f"{context.step} flatten")
+
+    @step()
+    def file_issue(context: Context) -> None:
+        act(context, f"{context.step} issue")
+'''
+EMERGENCY = """
+    steps:
+      - {id: tell, uses: reduce.file_issue}
+      - {id: flatten, uses: reduce.flatten}
+"""
+
+
+def test_flattening_goes_on_when_the_journal_can_not_be_written(lab: Lab) -> None:
+    """Engine rule 23: the session is stopped, its failure path and `finally` flatten, and nothing else is done.
+
+    It is said on standard error; the run ends unsealed with exit 1, and a resume does what is on record as not done.
+    """
+    lab.steps("desk", SESSION)
+    lab.steps("reduce", REDUCE)
+    lab.book(EMERGENCY, "emergency")
+    lab.book(
+        MANY.replace(
+            "{id: first, uses: lab.once}",
+            "{id: live, needs: [], uses: desk.session, on_failure: {runbook: emergency}}",
+            1,
+        ).replace("{id: s0,", "{id: s0, needs: [], ")
+        + "\n    finally:\n      - {id: note, uses: lab.work}\n      - {id: out, uses: reduce.flatten}\n"
+    )
+    done = lab.command("runbook", "book", command=limited(16))
+    assert done.returncode == 1, done.stdout
+    assert "nothing of it is on record" in done.stderr
+    assert "no alert went out" in done.stderr  # the lab's profile knows no alerts
+    assert "Traceback" not in done.stderr
+    late = lab.effects[lab.effects.index("live cancels its orders") :]
+    assert late == ["live cancels its orders", "live/on_failure/flatten flatten", "out flatten"]
+    assert check_whole(lab) > 5
+    assert not {"live/on_failure/flatten", "out"} & set(lab.last().statuses)
+    assert processes_in(lab.root) == {}
+
+
 @pytest.fixture
 def small_disk(lab: Lab) -> Iterator[Path]:
     """A file system of its own under `runs/`, of 256 kB; skipped where nobody may mount one."""
