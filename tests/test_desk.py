@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from aurora.alerts.log import LOG
 from aurora.desk import Desk, check_agreement, notify_of, services
 from aurora.engine.context import Context
 from aurora.errors import ProfileError, VenueRefusal
@@ -108,5 +109,5 @@ def test_a_run_without_a_record_is_told_urgently(tmp_path: Path) -> None:
     shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     delivery = notify_of(tmp_path, "sim", "go-live goes on without a record", "The journal can't be written.")
     assert not delivery.delivered  # a file on this machine tells nobody
-    (line,) = [json.loads(line) for path in tmp_path.rglob("*.jsonl") for line in path.read_text().splitlines()]
+    line = json.loads((tmp_path / LOG).read_text())
     assert (line["title"], line["priority"]) == ("go-live goes on without a record", "urgent")

@@ -102,10 +102,7 @@ EMERGENCY = """
 
 
 def test_flattening_goes_on_when_the_journal_can_not_be_written(lab: Lab) -> None:
-    """Engine rule 23: the session is stopped, its failure path and `finally` flatten, and nothing else is done.
-
-    It is said on standard error; the run ends unsealed with exit 1, and a resume does what is on record as not done.
-    """
+    """Engine rule 23: the session is stopped, its failure path and `finally` flatten, nothing else is done; exit 1."""
     lab.steps("desk", SESSION)
     lab.steps("reduce", REDUCE)
     lab.book(EMERGENCY, "emergency")
