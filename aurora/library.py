@@ -80,6 +80,9 @@ class Quiet:
 
     live = False
 
+    def on_past(self, events: Sequence[Event]) -> None:
+        """The run is taken up again: these events were on disk before."""
+
     def on_event(self, event: Event) -> None:
         """An event is on disk."""
 

@@ -7,10 +7,11 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TextIO, cast
 
 from aurora.engine.faults import visible
+from aurora.engine.state import FAILED
 from aurora.engine.workers import Progress
 from aurora.journal import Event
 
@@ -101,6 +102,9 @@ class JsonLines:
     def __init__(self, stream: TextIO | None = None) -> None:
         self._out = Output(stream or sys.stdout)
 
+    def on_past(self, events: Sequence[Event]) -> None:
+        """Print nothing: `show --json` prints them."""
+
     def on_event(self, event: Event) -> None:
         """Print the event."""
         line = {"seq": event.seq, "ts": event.ts, "type": event.type, "data": event.data}
@@ -134,6 +138,17 @@ class PlainLines:
     def line(self, text: str, style: str = "") -> None:
         """Print one line."""
         self._out.write(text + "\n")
+
+    def on_past(self, events: Sequence[Event]) -> None:
+        """Print the head of the run, what has failed so far, and how many steps are over."""
+        ends = {event.data["step"]: event for event in events if event.type == "step.finished"}
+        for event in events:
+            failed = event is ends.get(event.data.get("step")) and event.data["status"] in FAILED
+            if event.type in ("run.opened", "journal.recovered") or failed:
+                self.on_event(event)
+        if events:
+            passed = sum(event.data["status"] == "passed" for event in ends.values())
+            self.line(f"  so far: {passed} steps passed, {len(ends) - passed} ended otherwise; all of it: invoke show")
 
     def on_event(self, event: Event) -> None:
         """Print what the event means to a person."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -55,8 +55,8 @@ class Leg:
         """Go on from `events`; return the run's folder, its outcome and the exit code."""
         project = self.prepared.project
         listener = _Unbreakable(self.desk.listener)
-        for event in events:
-            listener.on_event(event)
+        listener.on_past(events[:-1])
+        listener.on_event(events[-1])
         workers = self.workers or LocalWorkers(project.root, project.services, self.prepared.environment)
         try:
             runner = self._runner(RunState.of(events), workers, listener)
@@ -123,6 +123,9 @@ class _Unbreakable:
         self._listener = listener
         self._broken = False
         self.live = listener.live
+
+    def on_past(self, events: Sequence[Event]) -> None:
+        self._tell(lambda listener: listener.on_past(events))
 
     def on_event(self, event: Event) -> None:
         self._tell(lambda listener: listener.on_event(event))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
@@ -27,6 +27,9 @@ class Listener(Protocol):
 
     live: bool
     """Whether `tick` wants to be called ten times a second."""
+
+    def on_past(self, events: Sequence[Event]) -> None:
+        """The run is taken up again: these events were on disk before."""
 
     def on_event(self, event: Event) -> None:
         """An event is on disk."""

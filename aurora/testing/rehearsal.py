@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import signal
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -213,6 +213,9 @@ class _Scene:
         return Profile(name, Section({})) if name == NO_PROFILE else load_profile(self.project, name)
 
     # what the engine tells
+
+    def on_past(self, events: Sequence[Event]) -> None:
+        """Take nothing: a rehearsal is never taken up again."""
 
     def on_event(self, event: Event) -> None:
         self.events.append(event)

@@ -68,6 +68,9 @@ class Deaf:
 
     live = False
 
+    def on_past(self, events: Any) -> None:
+        """Hear nothing."""
+
     def on_event(self, event: Any) -> None:
         """Hear nothing."""
 

@@ -140,6 +140,10 @@ class Recorder:
     ticks: int = 0
     react: dict[str, Callable[[Event], None]] = field(default_factory=dict)
 
+    def on_past(self, events: Sequence[Event]) -> None:
+        for event in events:
+            self.on_event(event)
+
     def on_event(self, event: Event) -> None:
         self.events.append(event)
         if event.type in self.react:

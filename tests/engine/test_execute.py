@@ -445,3 +445,22 @@ def test_json_lines_are_the_journal(lab: Lab) -> None:
     printed = [json.loads(line) for line in done.stdout.splitlines()]
     on_disk = [json.loads(line) for line in lab.journal_text.splitlines()]
     assert printed == [{key: event[key] for key in ("seq", "ts", "type", "data")} for event in on_disk]
+
+
+def test_a_resume_says_what_was_before_in_a_few_lines(lab: Lab) -> None:
+    """The head of the run, what has failed, and a count: not every line once more. JSON lines hold only what is new."""
+    lab.book("""
+    steps:
+      - {id: good, uses: lab.work}
+      - {id: bad, uses: lab.boom, on_failure: continue}
+      - {id: last, uses: lab.work}
+    """)
+    lab.run().cut_after("step.started", "last")
+    shown = lab.command("resume", "last").stdout
+    assert "so far: 1 steps passed, 1 ended otherwise" in shown
+    assert "✘ bad" in shown
+    assert "✔ good" not in shown
+    assert "✔ last" in shown
+    lab.last().cut_after("step.started", "last")
+    lines = [json.loads(line) for line in lab.command("resume", "last", "--json").stdout.splitlines()]
+    assert [line["type"] for line in lines[:2]] == ["run.resumed", "step.started"]

@@ -85,6 +85,7 @@ def test_at_a_real_terminal(lab: Lab) -> None:
     terminal.see("Begin it?")
     terminal.type("y\n")
     terminal.see("[b]")
+    terminal.see("Begin it?")
     terminal.type("n\n")
     code, _ = terminal.end()
     assert (code, lab.effects) == (5, ["a work", "end work"])

@@ -51,7 +51,7 @@ def rehearse(
 
 def journal(desk: Path) -> list[dict[str, Any]]:
     """Return the events of the newest run."""
-    folder = max(path for path in (desk / "runs").iterdir() if not path.name.startswith("."))
+    folder = max(path for path in (desk / "runs").iterdir() if path.name.startswith("2"))
     return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
 
 
@@ -70,7 +70,7 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     assert {end["status"] for end in finished.values()} == {"passed"}
     assert finished["live"]["outputs"]["orders_sent"] >= 0
     assert finished["live"]["outputs"]["flat"] is True
-    folder = next(path for path in (desk / "runs").iterdir() if not path.name.startswith("."))
+    folder = next(path for path in (desk / "runs").iterdir() if path.name.startswith("2"))
     assert "SIMULATED" in (folder / "report.md").read_text()
     assert "scripted" in (folder / "report.html").read_text()
 
