@@ -33,6 +33,9 @@ class Questions:
         self.open: tuple[Node, Prompt] | None = None
         self._opened = 0
 
+    def __len__(self) -> int:
+        return len(self._queue) + (self.open is not None)
+
     def add(self, node: Node, prompt: Prompt) -> None:
         """Ask this after what is asked already."""
         self._queue.append((node, prompt))

@@ -187,7 +187,7 @@ class Runner:
     def _has_room(self) -> bool:
         """Return whether one more step may begin: step by step only when nothing is under way or asked."""
         if self._facts.step_by_step:
-            return not self._attempts and self._questions.open is None
+            return not self._attempts and not self._questions
         return len(self._attempts) < MAX_CONCURRENT
 
     # waiting
