@@ -91,10 +91,14 @@ def plain(value: object) -> object:
     raise TypeError(f"A journal line can't hold a {type(value).__name__}.")
 
 
+_to_json = json.JSONEncoder(default=plain, allow_nan=False, separators=(",", ":")).encode
+
+
 class Journal(contextlib.AbstractContextManager["Journal"]):
     """Appends events to one file: `create` a new one or `resume` one that a process left behind.
 
-    append: mask → chain → write → sync → return the event. When the disk refuses, what was half written is cut off
+    append: mask → chain → write → sync → return the event. `mask` returns other data than it was given, or the same;
+    it changes nothing in place. When the disk refuses, what was half written is cut off
     again, JournalWriteError is raised, and every later append raises it too: an engine that can't write acts no more.
     """
 
@@ -153,9 +157,13 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         if self._failed:
             raise JournalWriteError(f"The journal {self.path} could not be written before; nothing more is done.")
         ts = iso(self._clock.now())
-        masked = self._mask(json.loads(json.dumps(data, default=plain, allow_nan=False)))
-        line = {"seq": self._seq + 1, "prev": self._head, "ts": ts, "type": type_, "data": masked}
-        raw = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        text = _to_json(data)
+        whole = json.loads(text)
+        masked = self._mask(whole)
+        if masked != whole:  # else the text at hand says it, and need not be made again
+            text = _to_json(masked)
+        line = f'{{"seq":{self._seq + 1},"prev":"{self._head}","ts":"{ts}","type":"{type_}","data":{text}}}\n'
+        raw = line.encode()
         try:
             self._write(raw, sync)
         except OSError as error:

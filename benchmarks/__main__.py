@@ -9,9 +9,10 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, lint, memory, start
+from benchmarks import engine, lint, memory, peers, start
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -21,15 +22,16 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "lint": lint.measure,
     "engine": engine.measure,
     "memory": memory.measure,
+    "others": peers.measure,
 }
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what was asked for. A budget that is not kept is shown, and is no error: machines differ."""
     options = _parser().parse_args(words)
-    size = Size(options.rounds, options.folder, options.steps, nightly=options.nightly)
+    size = Size(options.rounds, options.folder, options.steps, nightly=options.nightly, peers=options.peers)
     if options.tiny:
-        size = Size(1, options.folder, steps=3, many_steps=5, lint_steps=10, nightly=options.nightly, warm_up=0)
+        size = replace(size, rounds=1, steps=3, many_steps=5, lint_steps=10, warm_up=0)
     else:
         compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
     groups = {}
@@ -57,6 +59,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "runs", help="where to run; a sync costs what the disk there asks (runs/)"
+    )
+    parser.add_argument(
+        "--peers", metavar="PYTHON", help="a Python that has dbos, doit and prefect, to compare Aurora with them"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser

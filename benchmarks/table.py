@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 from benchmarks.measure import Figure, Group
 
-HEAD = ("", "median", "min – max", "× floor", "budget")
-
 
 def table(group: Group) -> str:
     """Return a group's figures as lines in columns."""
-    rows = [(group.title, *HEAD[1:]), *map(_row, group.figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return "\n".join(_line(row, widths) for row in rows)
+    head = (group.title, "median", "min – max", f"× {group.beside}", "budget")
+    rows = [head, *map(_row, group.figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join([*(_line(row, widths) for row in rows), *(f"  {note}" for note in group.notes)])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -224,7 +223,7 @@ def _same_person(desk: Desk, record: Record) -> Person:
 def _refuse_secrets(prepared: Prepared, answers: Path | None) -> None:
     """Refuse parameters and files that hold a secret: they are copied into the record."""
     masker = prepared.masker
-    if masker.holds(json.dumps({name: encode(value) for name, value in prepared.params.items()})):
+    if masker.holds_in({name: encode(value) for name, value in prepared.params.items()}):
         raise UsageError(
             "A parameter holds a secret.",
             means="parameters are written down and can be seen by other processes; nothing was run",

@@ -68,6 +68,8 @@ def listed(words: Sequence[str], most: int = 12) -> str:
 
 def visible(text: str) -> str:
     """Return `text` with control and direction-changing characters made visible."""
+    if text.isprintable():
+        return text  # as nearly all text is; to look at each character takes fifty times as long
     return "".join(
         character if unicodedata.category(character) not in ("Cc", "Cf", "Cs") else f"\\u{ord(character):04x}"
         for character in text
