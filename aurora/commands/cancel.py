@@ -11,7 +11,7 @@ from aurora.engine.project import Project
 def execute(project: Project, invocation: Invocation) -> int:
     """End it; 0 when it is cancelled and its `finally` was green."""
     options = invocation.options
-    desk = make_desk(as_json=options.json)
+    desk = make_desk(project, as_json=options.json)
     folder, outcome, code = resume_run(
         project, options.run, desk, accept_changes=options.accept_changes, cancel=f"cancelled: {options.reason}"
     )

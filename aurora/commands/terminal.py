@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from pathlib import Path
@@ -10,20 +11,22 @@ from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.execute import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, person_at
+from aurora.evidence.keeper import SigningKeeper
 
 
-def make_desk(*, as_json: bool) -> Desk:
+def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json)
     if isinstance(listener, JsonLines):
-        return Desk(listener, Nobody("no terminal"), on_end=_write_reports)
-    return Desk(listener, person_at(listener.show, os.environ), on_end=_write_reports)
+        keeper = SigningKeeper(project.root, _say_aside)
+        return Desk(listener, Nobody("no terminal"), on_end=keeper.closed, keeper=keeper)
+    keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
+    return Desk(listener, person_at(listener.show, os.environ), on_end=keeper.closed, keeper=keeper)
 
 
-def _write_reports(folder: Path) -> None:
-    from aurora.evidence.files import write_reports  # noqa: PLC0415 - the first step does not wait for it
-
-    write_reports(folder)
+def _say_aside(text: str) -> None:
+    with contextlib.suppress(OSError):  # where nobody listens, verify will say it
+        sys.stderr.write(f"record | {text}\n")
 
 
 def say_end(project: Project, folder: Path, outcome: str, *, as_json: bool) -> None:

@@ -6,10 +6,10 @@ import contextlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aurora.clock import Clock, SystemClock
 from aurora.engine.locks import Locks, wait_for_workers, working_file
@@ -42,6 +42,21 @@ from aurora.journal import Event, Journal
 LOCKS = ".locks"
 
 
+class Keeper(Protocol):
+    """Whoever keeps the records of runs beyond their journals: signs them, and knows which runs there were."""
+
+    def ready(self, runs: Path, *, simulated: bool, must: bool) -> None:
+        """See whether a run can leave a record; raise RecordError when it can't and `must`."""
+
+    def required(
+        self, runs: Path, asked: Sequence[Mapping[str, Any]], asking: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return the `verdict`, `reason` and `run` of each requirement."""
+
+    def opened(self, folder: Path, events: Sequence[Event], *, must: bool) -> Mapping[str, Any] | None:
+        """Take note of a run before its first step; return what its journal says of that, once."""
+
+
 @dataclass
 class Desk:
     """What the command line hands to the engine: who listens, who answers, and what the clock says."""
@@ -50,7 +65,8 @@ class Desk:
     person: Person
     clock: Clock = field(default_factory=SystemClock)
     on_end: Callable[[Path], object] = bool
-    """Called with the run's folder after each leg; renders the reports."""
+    """Called with the run's folder after each leg; renders the reports, and seals a run that is finished."""
+    keeper: Keeper | None = None
 
 
 def start_run(
@@ -79,7 +95,9 @@ def start_run(
                 todo="leave --answers out, or choose a profile with venue: simulated",
             )
         person = Scripted(read_answers(answers), answers.name)
-    requirements = check_requirements(prepared)
+    if desk.keeper is not None:
+        desk.keeper.ready(project.runs, simulated=prepared.simulated, must=prepared.must_be_on_record)
+    requirements = check_requirements(prepared, None if desk.keeper is None else desk.keeper.required, dry_run=dry_run)
     with contextlib.ExitStack() as held:
         code = held.enter_context(GitState(project.root))
         signals = held.enter_context(Signals())
@@ -179,6 +197,7 @@ class _Leg:
     def walk(self, events: list[Event]) -> tuple[Path, str, int]:
         project = self.prepared.project
         listener = _Unbreakable(self.desk.listener)
+        self._enter_ledger(events)
         for event in events:
             listener.on_event(event)
         workers = self.workers or LocalWorkers(project.root, project.services, self.prepared.environment)
@@ -195,6 +214,13 @@ class _Leg:
             workers.close()
             self._report(listener)
         return self.folder, outcome, code
+
+    def _enter_ledger(self, events: list[Event]) -> None:
+        """Let the keeper of records know of the run before its first step, and the journal of that."""
+        if self.desk.keeper is not None:
+            entry = self.desk.keeper.opened(self.folder, events, must=self.prepared.must_be_on_record)
+            if entry is not None:
+                events.append(self.journal.append("ledger.entered", entry))
 
     def _runner(self, state: RunState, workers: LocalWorkers, listener: Listener) -> Runner:
         prepared, opened = self.prepared, state.opened
