@@ -95,9 +95,9 @@ def start_run(
                 todo="leave --answers out, or choose a profile with venue: simulated",
             )
         person = Scripted(read_answers(answers), answers.name)
+    requirements = check_requirements(prepared, None if desk.keeper is None else desk.keeper.required, dry_run=dry_run)
     if desk.keeper is not None:
         desk.keeper.ready(project.runs, simulated=prepared.simulated, must=prepared.must_be_on_record)
-    requirements = check_requirements(prepared, None if desk.keeper is None else desk.keeper.required, dry_run=dry_run)
     with contextlib.ExitStack() as held:
         code = held.enter_context(GitState(project.root))
         signals = held.enter_context(Signals())

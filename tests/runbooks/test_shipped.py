@@ -51,7 +51,7 @@ def rehearse(
 
 def journal(desk: Path) -> list[dict[str, Any]]:
     """Return the events of the newest run."""
-    folder = max(path for path in (desk / "runs").iterdir() if not path.name.startswith("."))
+    folder = max((desk / "runs").glob("2*"))
     return [json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()]
 
 
@@ -70,7 +70,7 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     assert {end["status"] for end in finished.values()} == {"passed"}
     assert finished["live"]["outputs"]["orders_sent"] >= 0
     assert finished["live"]["outputs"]["flat"] is True
-    folder = next(path for path in (desk / "runs").iterdir() if not path.name.startswith("."))
+    folder = next((desk / "runs").glob("2*"))
     assert "SIMULATED" in (folder / "report.md").read_text()
     assert "scripted" in (folder / "report.html").read_text()
 
@@ -145,7 +145,7 @@ def test_requires_is_recorded_as_not_checked_on_the_simulated_venue(desk: Path) 
 
 
 def test_live_money_is_refused_without_evidence(desk: Path) -> None:
-    """go-live's own default profile does not start: no sealed evidence can exist yet; exit 2, no run."""
+    """go-live's own default profile does not start without sealed evidence; exit 2, no run."""
     done = aurora(desk, "runbook", "go-live")
     assert done.returncode == 2
     assert "requires evidence" in done.stderr
