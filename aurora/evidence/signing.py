@@ -112,6 +112,9 @@ def check(
         file.flush()
         done = ssh_keygen([*words, "-s", file.name], data)
     if done.returncode != 0 or b"Good " not in done.stdout:
+        facts = facts_of(signature)
+        if is_revoked(facts.public_key, trust):  # ssh-keygen does not say so
+            raise SignatureRefused("KEY_REVOKED", f"its key is revoked: {facts.fingerprint}")
         raise _refused(done)
 
 
@@ -217,7 +220,6 @@ def _refused(done: subprocess.CompletedProcess[bytes]) -> SignatureRefused:
         ("namespace does not match", "KEY_ROLE"),
         ("expired", "KEY_EXPIRED"),
         ("not yet valid", "KEY_EXPIRED"),
-        ("revoked", "KEY_REVOKED"),
     )
     unknown: Refusal = "SIGNATURE"
     return SignatureRefused(next((code for words, code in reasons if words in said), unknown), said)
