@@ -23,6 +23,8 @@ SHORT = {
     "answer": "answer here what a run asks at another terminal: answer RUN",
     "cancel": "end an unfinished run: cancel RUN --reason TEXT",
     "report": "render a run's report again from its journal: report RUN",
+    "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
+    "keys": "the keys that sign records: keys init|list",
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
     "schema": "print the JSON Schema of runbooks",
@@ -172,6 +174,31 @@ def _cancel(program: str) -> ExactParser:
     return parser
 
 
+def _verify(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="runs to look at closely (all, unless named)")
+    parser.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="SEQ:SHA256",
+        help="a head of the ledger that was announced outside this machine; may be given again",
+    )
+    parser.add_argument("--signers", metavar="FILE", help="an auditor's own copy of allowed_signers")
+    parser.add_argument(
+        "--each-signature", action="store_true", help="let ssh-keygen check each run's signature, not only the ledger's"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    return parser
+
+
+def _keys(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("action", choices=("init", "list"), metavar="init|list", help="make the engine's key; list all")
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    return parser
+
+
 def _lint(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("files", nargs="*", metavar="FILE", help="runbook files (all of the project unless named)")
@@ -199,6 +226,8 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "answer": _one_run,
     "cancel": _cancel,
     "report": _one_run,
+    "verify": _verify,
+    "keys": _keys,
     "lint": _lint,
     "explain": _explain,
     "schema": _plain,

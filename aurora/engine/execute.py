@@ -72,7 +72,10 @@ def _open(
     """Check what has to hold before a run may exist, make its folder, and write its first event."""
     _refuse_secrets(prepared, answers)
     person = _who_answers(prepared, desk, how, answers)
-    requirements = check_requirements(prepared)
+    requirements = _requirements(prepared, desk, how)
+    if desk.keeper is not None:
+        runs = prepared.project.runs
+        desk.keeper.ready(runs, simulated=prepared.simulated, must=prepared.must_be_on_record)
     code = held.enter_context(GitState(prepared.project.root))
     signals = held.enter_context(Signals())
     held.enter_context(signals.caught())
@@ -86,6 +89,12 @@ def _open(
         _remove_unopened(folder)
         raise
     return Leg(prepared, folder, desk, person, signals, journal, locks), [event]
+
+
+def _requirements(prepared: Prepared, desk: Desk, how: Mapping[str, bool]) -> list[dict[str, Any]]:
+    """Return what the runbook requires and what was found of it. Raises OperatorError when it is not met."""
+    lookup = None if desk.keeper is None else desk.keeper.required
+    return check_requirements(prepared, lookup, dry_run=how["dry_run"])
 
 
 def _who_answers(prepared: Prepared, desk: Desk, how: Mapping[str, bool], answers: Path | None) -> Person:
@@ -149,6 +158,8 @@ def _reopen(
     held.enter_context(journal)
     _refuse_taken_up(record, events)
     cancel = how.cancel or record.state.cancelled
+    if not cancel:
+        _requirements(prepared, desk, {"dry_run": record.state.opened["dry_run"]})  # what held then may be too old now
     data = {
         "pid": os.getpid(),
         "operator": operator(),

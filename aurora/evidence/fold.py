@@ -276,12 +276,17 @@ def _stopping(history: History, data: Mapping[str, Any], ts: str) -> None:
     history.events.append((ts, "run.stopping", data))
 
 
+def _entered(history: History, data: Mapping[str, Any], ts: str) -> None:
+    history.events.append((ts, "ledger.entered", data))
+
+
 def _recovered(history: History, data: Mapping[str, Any], ts: str) -> None:
     history.events.append((ts, "journal.recovered", data))
 
 
 _HANDLERS = {
     "run.opened": _opened,
+    "ledger.entered": _entered,
     "step.expanded": _expanded,
     "step.started": _started,
     "step.retrying": _retrying,
