@@ -30,7 +30,7 @@ CANCELLED = """
     finally:
       - {id: end, uses: lab.work}
 """
-CANCELLED_LINES = 11
+CANCELLED_LINES = 12
 WAIVED = """
     steps:
       - {id: a, uses: lab.once}
@@ -68,7 +68,7 @@ def test_the_cancelled_run_has_as_many_lines_as_are_killed_at(lab: Lab) -> None:
 
 
 @pytest.mark.parametrize("point", ["torn", "synced"])
-@pytest.mark.parametrize("line", range(5, CANCELLED_LINES + 1))
+@pytest.mark.parametrize("line", range(6, CANCELLED_LINES + 1))
 def test_a_kill_while_it_is_cancelled(lab: Lab, point: str, line: int) -> None:
     """Engine rule 21: whenever the engine dies, the cancel is taken once and holds; what had not begun never does."""
     assert cancelled(lab, point, line) == -signal.SIGKILL
