@@ -38,6 +38,10 @@ STEPS = '''
         n: int
 
     @dataclass(frozen=True)
+    class Numbers:
+        numbers: list[int]
+
+    @dataclass(frozen=True)
     class Called:
         at: float
 
@@ -54,6 +58,11 @@ STEPS = '''
     def pass_on(n: int = 1, text: str = "") -> Out:
         """Return what was given."""
         return Out(n)
+
+    @step(repeat="safe")
+    def count(to: int) -> Numbers:
+        """Return 0, 1, 2, …"""
+        return Numbers(list(range(to)))
 
     @step(repeat="safe")
     def called() -> Called:
