@@ -143,6 +143,11 @@ class Bench:
         return read_journal(newest / "journal.jsonl").events
 
 
+def noops(count: int) -> list[str]:
+    """Return steps that do nothing."""
+    return [f"{{id: s{number}, uses: bench.noop}}" for number in range(count)]
+
+
 def written_step(number: int) -> str:
     """Return a step such as people write: an argument from the step before, a gate, now and then needs and retry."""
     before = max(number - 1, 0)
