@@ -36,6 +36,7 @@ def test_the_events_are_those_of_the_table(green: Ran) -> None:
     assert {path.name for path in green.folder.iterdir()} == {"inputs", "journal.jsonl", "report.md", "report.html"}
 
 
+@pytest.mark.slow
 def test_a_crash_at_each_event(green: Ran, lab: Lab) -> None:
     """Cut behind each event, as a kill there leaves it, the run is resumed as its row says."""
     path = green.folder / "journal.jsonl"
