@@ -21,9 +21,8 @@ class Size:
     folder: Path
     """Where the projects that are measured lie; what a sync costs hangs on the disk below."""
     steps: int = 200
-    many_steps: int = 10_000
-    lint_steps: int = 1_000
-    nightly: bool = False
+    long_steps: int = 1_000
+    """Steps of a long runbook; there is one of ten times as many, too."""
     peers: str | None = None
     """The Python of a virtual environment in which what Aurora is compared with is installed."""
     warm_up: int = 1

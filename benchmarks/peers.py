@@ -13,7 +13,7 @@ from functools import partial
 from benchmarks.engine import bare
 from benchmarks.measure import Case, Figure, Group, Size, in_turns
 from benchmarks.memory import ENGINE
-from benchmarks.project import Bench, bench
+from benchmarks.project import Bench, bench, noops
 from benchmarks.start import when
 
 AURORA, FLOOR = "Aurora", "two synced lines"
@@ -138,8 +138,7 @@ def measure(size: Size) -> Group:
     found = {peer: _version(size.peers, peer.package) for peer in PEERS}
     with bench(size) as project:
         project.write("marks.py", textwrap.dedent(MARKS))
-        noops = [f"{{id: s{number}, uses: bench.noop}}" for number in range(size.steps)]
-        project.book("steps", ["{id: first, uses: bench.called}", *noops, "{id: peaks, uses: bench.peaks}"])
+        project.book("steps", ["{id: first, uses: bench.called}", *noops(size.steps), "{id: peaks, uses: bench.peaks}"])
         cases: list[Case] = [
             lambda: {f"{FLOOR}: a step": bare(project.root / "floor.jsonl", size.steps)},
             lambda: _of_aurora(project),

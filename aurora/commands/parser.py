@@ -29,6 +29,7 @@ SHORT = {
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
     "schema": "print the JSON Schema of runbooks",
     "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
+    "completion": "print what makes TAB complete: completion bash|zsh|fish",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
 }
 
@@ -60,8 +61,12 @@ def parse(project: Callable[[], Project], words: Sequence[str], program: str = "
         )
     if command == "runbook":
         return _runbook(project, words[1:], program)
-    parser = _PARSERS[command](f"{program} {command}")
-    return Invocation(command, parser.read(words[1:]), {})
+    return Invocation(command, command_parser(command, program).read(words[1:]), {})
+
+
+def command_parser(command: str, program: str) -> ExactParser:
+    """Return the parser of a command other than `runbook`. Raises KeyError when there is none."""
+    return _PARSERS[command](f"{program} {command}")
 
 
 def overview(program: str) -> str:
@@ -207,7 +212,7 @@ def _lint(program: str) -> ExactParser:
 
 def _explain(program: str) -> ExactParser:
     parser = _plain(program)
-    parser.add_argument("name", metavar="NAME", help="the runbook")
+    parser.add_argument("name", metavar="RUNBOOK", help="its name")
     parser.add_argument("--format", choices=("tree", "mermaid"), default="tree", help="tree (default) or mermaid")
     return parser
 
@@ -216,6 +221,13 @@ def _new(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("kind", metavar="runbook|step", choices=("runbook", "step"), help="what to write")
     parser.add_argument("name", metavar="NAME", help="the runbook's name, or MODULE.FUNCTION of a step")
+    return parser
+
+
+def _completion(program: str) -> ExactParser:
+    parser = _plain(program)
+    shells = ("bash", "zsh", "fish")
+    parser.add_argument("shell", metavar="|".join(shells), choices=shells, help="the shell that is to complete")
     return parser
 
 
@@ -232,5 +244,6 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "explain": _explain,
     "schema": _plain,
     "new": _new,
+    "completion": _completion,
     "doctor": _plain,
 }
