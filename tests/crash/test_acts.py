@@ -78,7 +78,7 @@ def test_a_kill_while_it_is_cancelled(lab: Lab, point: str, line: int) -> None:
     assert (ran.state.outcome, len(ran.of("act.received"))) == ("cancelled", 1)
     assert (lab.effects.count("a once"), "c once" in lab.effects) == (1, False)
     assert "end work" in lab.effects
-    assert processes_in(lab.root) == {}
+    wait_until(lambda: not processes_in(lab.root), what="the end of all workers")
 
 
 def test_the_waived_run_has_as_many_lines_as_are_killed_at(lab: Lab) -> None:
@@ -106,4 +106,4 @@ def test_a_kill_while_it_goes_on_by_a_waiver(lab: Lab, point: str, line: int) ->
     ran = lab.last()
     assert (ran.state.outcome, ran.step("b").status, ran.step("c").status) == ("amber", "waived", "passed")
     assert [lab.effects.count(f"{step} once") for step in "ab"] == [1, 1]
-    assert processes_in(lab.root) == {}
+    wait_until(lambda: not processes_in(lab.root), what="the end of all workers")
