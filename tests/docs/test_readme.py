@@ -25,9 +25,10 @@ def clone(tmp_path: Path) -> Path:
         shutil.copytree(ROOT / folder, clone / folder, ignore=skip)
     for name in ("tasks.py", "pyproject.toml"):
         shutil.copy(ROOT / name, clone)
-    for block in (*blocks(PAGE, "yaml"), *blocks(PAGE)):
-        (name,) = re.findall(r"^# (\S+)\n", block.text)
-        (clone / name).write_text(block.text)
+    (book,), (step,) = blocks(PAGE, "yaml"), blocks(PAGE)
+    assert step.text.startswith("# steps/weather.py\n")
+    (clone / "steps/weather.py").write_text(step.text)
+    (clone / "runbooks/open-check.yaml").write_text(book.text)
     return clone
 
 
