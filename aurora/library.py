@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,7 +34,7 @@ from aurora.engine.workers import (
     Workers,
 )
 from aurora.errors import AuroraError, UsageError
-from aurora.evidence.files import write_reports
+from aurora.evidence.keeper import SigningKeeper
 from aurora.journal import Event
 
 __all__ = [
@@ -128,7 +129,7 @@ def run(
     """Run a runbook from its start, in this process's main thread.
 
     params:  those that differ from their defaults; checked as on the command line.
-    desk:    who listens and who answers; unless given, nobody does, and the reports are written at the end.
+    desk:    who listens and who answers; unless given, nobody does, and the run is sealed at its end.
     answers: a file of scripted answers, for a simulated venue.
     workers: where steps run; processes on this machine unless given. They are closed at the end.
 
@@ -137,7 +138,7 @@ def run(
     values = parameters(project, runbook, params or {})
     place = cast(LocalWorkers | None, workers)  # the engine asks no more of it than the Protocol says
     return Leg(
-        *start_run(project, runbook, values, desk or _nobodys(), dry_run=dry_run, answers=answers, workers=place)
+        *start_run(project, runbook, values, desk or _nobodys(project), dry_run=dry_run, answers=answers, workers=place)
     )
 
 
@@ -156,7 +157,8 @@ def resume(
 
     Raises RunNotFound, and ResumeRefused when it is finished, or its inputs have changed and that is not accepted.
     """
-    leg = resume_run(project, run_id, desk or _nobodys(), accept_changes=accept_changes, settle=settle, cancel=cancel)
+    desk = desk or _nobodys(project)
+    leg = resume_run(project, run_id, desk, accept_changes=accept_changes, settle=settle, cancel=cancel)
     return Leg(*leg)
 
 
@@ -200,5 +202,6 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _nobodys() -> Desk:
-    return Desk(Quiet(), Nobody("no terminal"), on_end=write_reports)
+def _nobodys(project: Project) -> Desk:
+    keeper = SigningKeeper(project.root, logging.getLogger("aurora.records").info)
+    return Desk(Quiet(), Nobody("no terminal"), on_end=keeper.closed, keeper=keeper)
