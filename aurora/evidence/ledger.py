@@ -41,8 +41,8 @@ class Head:
 class LedgerText:
     """What a ledger says: its lines, the hash of each, and which of them speak of which run."""
 
-    events: tuple[Event, ...]
-    hashes: tuple[str, ...]
+    events: list[Event] = field(default_factory=list)
+    hashes: list[str] = field(default_factory=list)
     opened: dict[str, Event] = field(default_factory=dict)
     sealed: dict[str, Event] = field(default_factory=dict)
 
@@ -55,13 +55,19 @@ class LedgerText:
             raise LedgerDamaged(error.what, means=error.means, todo=error.todo) from error
         if text.torn:
             raise LedgerDamaged(f"The last line of {path} is not whole.", todo="start any run: that mends it")
-        hashes = tuple(hashlib.sha256(line).hexdigest() for line in raw.splitlines(keepends=True))
-        ledger = cls(text.events, hashes)
-        for event in text.events:
-            table = {"run.opened": ledger.opened, "run.sealed": ledger.sealed}.get(event.type)
-            if table is not None:
-                table.setdefault(str(event.data.get("run")), event)
+        hashes = [hashlib.sha256(line).hexdigest() for line in raw.splitlines(keepends=True)]
+        ledger = cls([], [])
+        for event, digest in zip(text.events, hashes, strict=True):
+            ledger.add(event, digest)
         return ledger
+
+    def add(self, event: Event, digest: str) -> None:
+        """Take one more line into account; the first that opens a run, or seals it, counts."""
+        self.events.append(event)
+        self.hashes.append(digest)
+        if event.type in ("run.opened", "run.sealed"):
+            table = self.opened if event.type == "run.opened" else self.sealed
+            table.setdefault(str(event.data.get("run")), event)
 
     @property
     def head(self) -> Head:
@@ -87,7 +93,7 @@ class Ledger:
         self._key = key
         self._trust = Trust.of(runs)
         self._raw = b""
-        self.text = LedgerText((), ())
+        self.text = LedgerText()
 
     @classmethod
     @contextlib.contextmanager
@@ -131,8 +137,10 @@ class Ledger:
             sync_folder(self._path.parent)
         except OSError as error:
             raise _unusable(self._path, error) from error
-        self._raw, self.text = whole, LedgerText.of(whole, self._path)
-        return self.text.events[-1]
+        self._raw = whole
+        event = Event(head.seq + 1, ts, type_, data)
+        self.text.add(event, hashlib.sha256(line).hexdigest())
+        return event
 
     def _mended(self) -> bytes:
         """Return the ledger's bytes once they agree with their signature, whatever an append was cut in."""
@@ -189,7 +197,7 @@ def read_ledger_text(runs: Path) -> LedgerText:
     try:
         return LedgerText.of(read_ledger(runs)[0], runs / NAME)
     except (OSError, LedgerDamaged):
-        return LedgerText((), ())
+        return LedgerText()
 
 
 def write_synced(path: Path, raw: bytes) -> None:

@@ -49,10 +49,10 @@ def check_requirements(runs: Path, asked: Sequence[Mapping[str, Any]], asking: A
 def _ledger(runs: Path, asked: Sequence[Mapping[str, Any]]) -> tuple[LedgerText, str]:
     """Return the ledger, and what is wrong with it: nothing in a ledger that does not verify is evidence."""
     if not asked or not (runs / "ledger.jsonl").exists():
-        return LedgerText((), ()), ""
+        return LedgerText(), ""
     found = [finding for finding in verify(runs, ()).findings if not finding.is_note]
     if found:
-        return LedgerText((), ()), f"the ledger does not verify: {found[0].code}, {found[0].what}"
+        return LedgerText(), f"the ledger does not verify: {found[0].code}, {found[0].what}"
     return LedgerText.of(read_ledger(runs)[0], runs / "ledger.jsonl"), ""
 
 

@@ -90,7 +90,7 @@ def _check_ledger(
         result.findings.append(Finding(code, LEDGER, what))
 
     if not raw and not signature and not witnesses:
-        return LedgerText((), ())
+        return LedgerText()
     path = runs / "ledger.jsonl"
     cut = raw[: raw.rfind(b"\n") + 1]
     if signature:

@@ -23,7 +23,18 @@ BOOK = """
       loud: {type: boolean, default: false}
     steps: [{id: a, uses: lab.once}]
 """
-FLAGS = ["--answers", "--dry-run", "--help", "--json", "--loud", "--no-loud", "--poll-sec", "--profile", "--speed"]
+FLAGS = [
+    "--answers",
+    "--dry-run",
+    "--help",
+    "--json",
+    "--loud",
+    "--no-loud",
+    "--poll-sec",
+    "--profile",
+    "--speed",
+    "--step-by-step",
+]
 
 
 @pytest.fixture

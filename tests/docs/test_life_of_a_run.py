@@ -13,7 +13,7 @@ from tests.engine.kit import Lab, Ran
 
 PAGE = "life-of-a-run.md"
 TEXT = (ROOT / "docs" / PAGE).read_text("utf-8")
-EVENT = re.compile(r"(run|step|prompt|journal|act)\.[a-z]+(?<!\.jsonl)")
+EVENT = re.compile(r"(run|step|prompt|journal|act|ledger)\.[a-z]+(?<!\.jsonl)")
 ROWS = re.findall(r"^\| `([a-z.]+)` \| ?(\w*) ?\| (\d), (?:`([a-z.]+)` ?(\w*)|none) \|", TEXT, re.MULTILINE)
 
 
@@ -33,7 +33,9 @@ def green(lab: Lab) -> Ran:
 def test_the_events_are_those_of_the_table(green: Ran) -> None:
     """A green run writes the events of the table, in its order, and leaves the files that the page names."""
     assert [(event.type, event.data.get("step", "")) for event in green.events] == [row[:2] for row in ROWS]
-    assert {path.name for path in green.folder.iterdir()} == {"inputs", "journal.jsonl", "report.md", "report.html"}
+    assert {path.name for path in green.folder.iterdir()} == {
+        *("inputs", "journal.jsonl", "report.md", "report.html", "evidence.json", "evidence.json.sig")
+    }
 
 
 @pytest.mark.slow
@@ -57,7 +59,7 @@ def test_before_the_first_event_and_in_the_middle_of_one(green: Ran, lab: Lab) -
     assert (done.returncode, "remove the folder" in done.stderr) == (1, True)
     path.write_bytes(b"".join(lines[:3]) + lines[3][:40])
     assert lab.command("resume", "last").returncode == 0
-    assert [event.type for event in green.events[3:6]] == ["journal.recovered", "run.resumed", "prompt.opened"]
+    assert [event.type for event in green.events[3:6]] == ["journal.recovered", "run.resumed", "step.started"]
     assert (green.folder / "journal.jsonl.torn-4").read_bytes() == lines[3][:40]
 
 
