@@ -14,6 +14,7 @@ import signal
 import sys
 import threading
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,8 +27,8 @@ from aurora.engine.prompts import Nobody
 class Killer:
     """Counts journal lines and ends the process at one of them."""
 
-    def __init__(self, point: str, count: int) -> None:
-        self.point, self.count = point, count
+    def __init__(self, point: str, count: int, die: Callable[[], object]) -> None:
+        self.point, self.count, self.die = point, count, die
         self.lines = 0
 
     def install(self) -> None:
@@ -39,14 +40,14 @@ class Killer:
             if killer.is_due("torn"):
                 os.write(self._descriptor, raw[: len(raw) // 2])
             if killer.is_due("before") or killer.is_due("torn"):
-                die()
+                killer.die()
             write(self, raw, to_disk)
             if killer.is_due("synced"):
-                die()
+                killer.die()
 
         def synced(descriptor: int) -> None:
             if killer.is_due("written"):
-                die()
+                killer.die()
             sync(descriptor)
 
         setattr(journal.Journal, "_write", line)  # noqa: B010 - a plain assignment is no method to the type checker
@@ -82,16 +83,21 @@ class Deaf:
 
 def engine(order: dict[str, Any]) -> None:
     """Be an engine: run or resume, and die where the order says."""
-    Killer(order["point"], order["count"]).install()
+    Killer(order["point"], order["count"], die).install()
     if order["after"] is not None:
         threading.Timer(order["after"], die).start()
-    project = Project(Path(order["project"]))
-    desk = Desk(Deaf(), Nobody("no terminal"))
-    os.chdir(project.root)
-    if order["verb"] == "run":
-        start_run(project, "book", {}, desk, answers=project.root / "answers.yaml")
+    project = Path(order["project"])
+    os.chdir(project)
+    carry_out(order["verb"], project, order["settle"])
+
+
+def carry_out(verb: str, root: Path, settle: dict[str, str]) -> None:
+    """Run the project's book, or resume its last run."""
+    project, desk = Project(root), Desk(Deaf(), Nobody("no terminal"))
+    if verb == "run":
+        start_run(project, "book", {}, desk, answers=root / "answers.yaml")
     else:
-        resume_run(project, "last", desk, settle=order["settle"])
+        resume_run(project, "last", desk, settle=settle)
 
 
 def child(order: dict[str, Any], error: int) -> None:

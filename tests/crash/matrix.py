@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aurora.engine.project import Project
 from aurora.engine.records import run_ids
@@ -121,10 +121,20 @@ class Driver:
         self._process.communicate()
 
 
+class Engine(Protocol):
+    """Where a run runs: processes that are killed, or something that stands for them."""
+
+    def engine(self, verb: str, project: Path, point: str = "none", count: int = 0, **more: Any) -> int:
+        """Run to the end, or to the kill; return the status of a process that ended like that."""
+
+
 class Case:
     """One run that is killed, and resumed until it ends."""
 
-    def __init__(self, driver: Driver, template: Path, root: Path) -> None:
+    asked = frozenset(["matrix.tell"])
+    """The functions that a person is asked about."""
+
+    def __init__(self, driver: Engine, template: Path, root: Path) -> None:
         shutil.copytree(template, root)
         self.driver, self.root = driver, root
 
@@ -159,7 +169,7 @@ class Case:
     def settled(self) -> dict[str, str]:
         """Return what a person would say of the steps that can't be verified: she looks at what was done."""
         state = RunState.of(self.events)
-        tells = {entry["id"] for entry in state.opened.get("plan", ()) if entry["uses"] == "matrix.tell"}
+        tells = {entry["id"] for entry in state.opened.get("plan", ()) if entry["uses"] in self.asked}
         asked = [name for name, step in state.steps.items() if step.doubtful and name in tells]
         return {name: "done" if self.count(name) else "not_done" for name in asked}
 
