@@ -1,9 +1,11 @@
 """Engine processes that are killed at one write of their journal. Run by tests; nothing of it is in Aurora.
 
-It reads one JSON object a line: `verb` (run, resume), `project`, `point`, `count`, `settle`, `after`. It forks, and
+It reads one JSON object a line: `verb` (run, resume, cancel), `project`, `point`, `count`, `settle`, `after`, `back`,
+`jump`. It forks, and
 the child wraps the journal's writing and syncing, counts the lines, and at line `count` sends itself SIGKILL: `before`
 the write, `torn` (half of the line is written), `written` (not synced yet) or `synced`. With `after` it is killed that
-many seconds after it began; with `none` it runs on. The answer is a JSON object: `status` of the process, its `error`.
+many seconds after it began; with `none` it runs on. Its clock is set back by `back` seconds when it has been read
+`jump` times. The answer is a JSON object: `status` of the process, its `error`.
 """
 
 from __future__ import annotations
@@ -15,10 +17,12 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aurora import journal
+from aurora.clock import Clock, SystemClock
 from aurora.engine.execute import Desk, resume_run, start_run
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody
@@ -63,6 +67,18 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+class SetBack(SystemClock):
+    """The machine's clock, which someone sets back; what counts seconds goes on, as it does on a machine."""
+
+    def __init__(self, seconds: float = 0, reads: int = 0) -> None:
+        self._seconds, self._reads = seconds, reads
+
+    def now(self) -> datetime:
+        """Return the time, or the wrong time once it has been asked for so often."""
+        self._reads -= 1
+        return super().now() - timedelta(seconds=self._seconds if self._reads < 0 else 0)
+
+
 class Deaf:
     """A listener that hears nothing."""
 
@@ -88,16 +104,16 @@ def engine(order: dict[str, Any]) -> None:
         threading.Timer(order["after"], die).start()
     project = Path(order["project"])
     os.chdir(project)
-    carry_out(order["verb"], project, order["settle"])
+    carry_out(order["verb"], project, order["settle"], SetBack(order["back"], order["jump"]))
 
 
-def carry_out(verb: str, root: Path, settle: dict[str, str]) -> None:
-    """Run the project's book, or resume its last run."""
-    project, desk = Project(root), Desk(Deaf(), Nobody("no terminal"))
+def carry_out(verb: str, root: Path, settle: dict[str, str], clock: Clock) -> None:
+    """Run the project's book, or resume or cancel its last run."""
+    project, desk = Project(root), Desk(Deaf(), Nobody("no terminal"), clock)
     if verb == "run":
         start_run(project, "book", {}, desk, answers=root / "answers.yaml")
     else:
-        resume_run(project, "last", desk, settle=settle)
+        resume_run(project, "last", desk, settle=settle, cancel="no more" if verb == "cancel" else "")
 
 
 def child(order: dict[str, Any], error: int) -> None:

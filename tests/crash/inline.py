@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 from aurora import journal
+from aurora.clock import SystemClock
 from aurora.engine import execute
 from aurora.engine.context import Context
 from aurora.engine.functions import FunctionTable
@@ -114,7 +115,7 @@ class Inline:
             patch.setattr(journal, "_sync", _no_disk)
             Killer(point, count, _die).install()
             try:
-                carry_out(verb, project, more["settle"])
+                carry_out(verb, project, more["settle"], SystemClock())
             except Killed:
                 return -signal.SIGKILL
         return 0

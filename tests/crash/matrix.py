@@ -19,11 +19,13 @@ from aurora.journal import Event, read_journal
 from tests.engine.kit import ROOT, Lab, processes_in, wait_until
 
 DRIVER = Path(__file__).with_name("driver.py")
+NO_ORDERS: dict[str, Any] = {"settle": {}, "after": None, "back": 0, "jump": 0}
 POINTS = ("before", "torn", "written", "synced")
 
 STEPS = '''
 """Each step's effect is a line in effects.txt, written at once with O_APPEND, as a venue would take an order."""
 
+import time
 from dataclasses import dataclass
 from aurora.engine.context import Context
 from aurora.engine.registry import Verdict, step
@@ -48,6 +50,26 @@ def send(context: Context, n: int) -> Sent:
 def tell(context: Context) -> None:
     """No outputs and no verify: a person has to say what became of it."""
     act(context, f"{context.token} never")
+
+@step(verify=look)
+def linger(context: Context, n: int) -> Sent:
+    """Stay until another step has failed."""
+    act(context, f"{context.token} never {n}")
+    wait_for_line(context, "shot")
+    time.sleep(0.05)
+    return Sent(n)
+
+@step(repeat="safe")
+def shoot(context: Context) -> None:
+    """Fail while another step is running."""
+    wait_for_line(context, "never")
+    act(context, f"{context.step} shot")
+    raise RuntimeError("kaput")
+
+def wait_for_line(context: Context, word: str) -> None:
+    end = time.monotonic() + 20
+    while not any(word in line for line in acts(context)) and time.monotonic() < end:
+        time.sleep(0.005)
 
 @step(repeat="safe")
 def flaky(context: Context) -> Out:
@@ -81,9 +103,38 @@ finally:
   - {id: eod, runbook: inner, with: {n: 6}}
   - {id: bye, uses: matrix.tell}
 """,
+    "continue": """
+lock: desk
+steps:
+  - {id: a, uses: matrix.send, with: {n: 1}, gate: n == 2, on_failure: continue}
+  - {id: b, uses: lab.boom, on_failure: continue}
+  - {id: s, needs: [a, b], runbook: inner, with: {n: 4}}
+finally:
+  - {id: eod, uses: lab.boom, on_failure: {runbook: inner, with: {n: 6}}}
+  - {id: bye, uses: matrix.tell}
+""",
+    "abort": """
+lock: desk
+steps:
+  - {id: a, needs: [], uses: matrix.shoot}
+  - {id: b, needs: [], uses: matrix.linger, with: {n: 2}}
+  - {id: c, needs: [a, b], uses: matrix.send, with: {n: 3}}
+finally:
+  - {id: bye, uses: matrix.send, with: {n: 9}}
+""",
+    "decline": """
+lock: desk
+steps:
+  - {id: a, uses: matrix.send, with: {n: 1}}
+  - {id: unsure, confirm: Sure?, on_failure: {runbook: inner, with: {n: 5}}}
+  - {id: b, uses: matrix.send, with: {n: 3}}
+finally:
+  - {id: bye, uses: matrix.tell}
+""",
 }
-LINES = {"green": 28, "red": 19}
+LINES = {"green": 28, "red": 19, "continue": 22, "abort": 9, "decline": 16}
 """How many lines the journal of an undisturbed run has; a test counts them."""
+OUTCOMES = {"green": "green", "red": "red", "continue": "broken", "abort": "broken", "decline": "declined"}
 INNER = """
 params: {n: {type: integer}}
 steps:
@@ -107,7 +158,7 @@ class Driver:
 
     def engine(self, verb: str, project: Path, point: str = "none", count: int = 0, **more: Any) -> int:
         """Run an engine to its end, or to its kill; return the status of its process."""
-        order = {"verb": verb, "project": str(project), "point": point, "count": count, "settle": {}, "after": None}
+        order = {"verb": verb, "project": str(project), "point": point, "count": count, **NO_ORDERS}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({**order, **more}) + "\n")
@@ -212,5 +263,5 @@ def template(root: Path, book: str) -> Path:
     lab.steps("matrix", STEPS)
     lab.write("runbooks/book.yaml", f"runbook: book{BOOKS[book]}")
     lab.write("runbooks/inner.yaml", f"runbook: inner{INNER}")
-    lab.write("answers.yaml", "sure: yes\n")
+    lab.write("answers.yaml", "{sure: yes, unsure: no}\n")
     return root

@@ -94,8 +94,8 @@ def killed(engine: Engine, drawn: Drawn, shelf: Path, kills: Sequence[tuple[str,
 
 
 REPEATABLE = {"deadline": None, "derandomize": True, "database": None, "suppress_health_check": list(HealthCheck)}
-INLINE: Any = settings(max_examples=150, **REPEATABLE)  # type: ignore[arg-type]
-REAL: Any = settings(max_examples=25, phases=[Phase.generate], **REPEATABLE)  # type: ignore[arg-type]
+INLINE: Any = settings(max_examples=80, **REPEATABLE)  # type: ignore[arg-type]
+REAL: Any = settings(max_examples=20, phases=[Phase.generate], **REPEATABLE)  # type: ignore[arg-type]
 """Real processes are too slow to shrink with; what they find is shrunk by hand, or by the inline engine."""
 
 
