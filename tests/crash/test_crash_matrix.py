@@ -143,7 +143,9 @@ def test_kill_at_any_time(case: Case, undisturbed: Any, book: str, seed: int) ->
 
 
 @pytest.mark.parametrize("book", ["green"])
-@pytest.mark.parametrize("line", range(1, 20, 2))
+@pytest.mark.parametrize(
+    "line", [pytest.param(line, marks=() if line % 2 else pytest.mark.nightly) for line in range(1, 17)]
+)
 def test_kill_of_a_cancel(case: Case, book: str, line: int) -> None:
     """A cancel that is killed is cancelled again: its `finally` acts once, and what began is unknown, not repeated."""
     case.kill("run", "synced", 11)
