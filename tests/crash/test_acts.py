@@ -18,8 +18,8 @@ from tests.engine.kit import Lab, processes_in, wait_until
 KILLED = """
 import sys
 from aurora.commands.main import main
-from tests.crash.driver import Killer
-Killer(sys.argv[1], int(sys.argv[2])).install()
+from tests.crash.driver import Killer, die
+Killer(sys.argv[1], int(sys.argv[2]), die).install()
 sys.exit(main(sys.argv[3:]))
 """
 CANCELLED = """
