@@ -14,7 +14,7 @@ import pytest
 
 from aurora import journal
 from aurora.clock import SystemClock
-from aurora.engine import execute
+from aurora.engine import leg
 from aurora.engine.context import Context
 from aurora.engine.functions import FunctionTable
 from aurora.engine.values import decode, encode
@@ -110,7 +110,7 @@ class Inline:
     def engine(self, verb: str, project: Path, point: str = "none", count: int = 0, **more: Any) -> int:
         """Run to the end, or to the kill."""
         with pytest.MonkeyPatch.context() as patch, bound_steps(), contextlib.chdir(project):
-            patch.setattr(execute, "LocalWorkers", lambda root, *_: InlineWorkers(root, self._dice))
+            patch.setattr(leg, "LocalWorkers", lambda root, *_: InlineWorkers(root, self._dice))
             patch.setattr(journal.Journal, "_write", journal.Journal._write)  # the killer's wrappers go away again
             patch.setattr(journal, "_sync", _no_disk)
             Killer(point, count, _die).install()
