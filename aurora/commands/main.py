@@ -12,6 +12,7 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from aurora.commands.parser import Invocation, parse
+from aurora.engine.faults import visible
 from aurora.engine.project import Project, find_project
 from aurora.errors import AuroraError, InternalError
 
@@ -91,7 +92,8 @@ def _bug(project: Project, error: Exception) -> InternalError:
 
 def say_error(error: AuroraError) -> None:
     """Print an error's diagnostics to standard error."""
-    _say(f"aurora: {error.diagnostics()}\n")
+    lines = [visible(line) for line in error.diagnostics().split("\n")]  # they may quote a file or another program
+    _say("aurora: " + "\n".join(lines) + "\n")
 
 
 def _say(text: str) -> None:

@@ -18,6 +18,7 @@ import aurora
 from aurora.engine.functions import FunctionTable, StepFunction
 from aurora.engine.graph import Library, Node, Plan, build_plan
 from aurora.engine.lint import lint_plan, require_sound
+from aurora.engine.policy import FILE as POLICY
 from aurora.engine.policy import Policy, guard_ids, load_policy, opens_orders
 from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
@@ -247,16 +248,26 @@ def opening_facts(
 
 
 def input_files(prepared: Prepared) -> dict[str, Path]:
-    """Return the files that a run's behaviour hangs on, by name: runbooks, profiles, step modules."""
+    """Return the files that a run's behaviour hangs on, by name: runbooks, profiles and policy, step modules."""
     project = prepared.project
     found = {project.shown(loaded.path): loaded.path for loaded in prepared.plan.loaded.values()}
     found.update({name: project.root / name for name in prepared.profile.files})
+    others = [*_other_profiles(prepared), project.profiles / POLICY]
+    found.update({project.shown(path): path for path in others if path.is_file()})
     for function in prepared.functions.values():
         module = sys.modules.get(function.function.__module__)
         file = Path(getattr(module, "__file__", None) or "")
         if file.is_file() and file.is_relative_to(project.root):
             found[project.shown(file)] = file
     return dict(sorted(found.items()))
+
+
+def _other_profiles(prepared: Prepared) -> list[Path]:
+    """Return every profile, when a sub-runbook is given one: which it is may be known only once it starts."""
+    given = [node.step.with_.get("profile") for node in prepared.plan.nodes.values() if node.step.kind == "runbook"]
+    if all(name is None or name == prepared.profile.name for name in given):
+        return []
+    return [prepared.project.profiles / f"{name}.yaml" for name in profile_names(prepared.project)]
 
 
 def _save_inputs(prepared: Prepared, folder: Path, answers: Path | None) -> list[dict[str, str]]:
