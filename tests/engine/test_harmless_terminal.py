@@ -137,3 +137,21 @@ def test_an_error_is_said_as_text(capsys: pytest.CaptureFixture[str]) -> None:
     """What an error quotes of a file, a journal or a program does nothing; its own lines stay lines."""
     say_error(AuroraError("a\x1b]0;owned\x07\u202e", means="b\x9b", todo="c"))
     assert capsys.readouterr().err == "aurora: a\\u001b]0;owned\\u0007\\u202e\n  means: b\\u009b\n  to do: c\n"
+
+
+def test_progress_that_is_no_number_breaks_nothing(lab: Lab) -> None:
+    """A step may say that it is NaN of infinity done: it is shown as not known, and the step passes."""
+    lab.steps(
+        "odd",
+        """
+        from aurora.engine.context import Context
+        from aurora.engine.registry import step
+
+        @step(repeat="safe")
+        def far(context: Context) -> None:
+            for done, total in ((float("nan"), 2), (1, float("inf")), (float("-inf"), float("nan"))):
+                context.progress(done, total, "odd")
+        """,
+    )
+    lab.book("\n    steps:\n      - {id: a, uses: odd.far}\n")
+    assert lab.run().outcome == "green"

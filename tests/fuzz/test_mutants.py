@@ -58,6 +58,9 @@ def lab(tmp_path: Path) -> Iterator[Lab]:
         yield lab
 
 
+HOW = {"dry_run": False, "step_by_step": False}
+
+
 @pytest.fixture(scope="module")
 def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     """A copy of the shipped project with its runs opened, as a crash right after `run.opened` leaves them."""
@@ -67,7 +70,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
         opened = {}
         for name in (RUNBOOK, "warmup"):
             prepared = prepare(project, name, library.parameters(project, name, {"profile": "sim"}))
-            opened[name] = opening_facts(prepared, root / "runs" / name, False, None, [], None)
+            opened[name] = opening_facts(prepared, root / "runs" / name, HOW, None, [], None)
         files = [*sorted(project.runbooks.glob("*.yaml")), *sorted(project.profiles.glob("*.yaml"))]
         yield Desk(project, opened, {path: path.read_bytes() for path in files})
 
