@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import engine, lint, memory, start
+from benchmarks import engine, lint, memory, start, verify
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "lint": lint.measure,
     "engine": engine.measure,
     "memory": memory.measure,
+    "verify": verify.measure,
 }
 
 
@@ -29,7 +30,9 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     size = Size(options.rounds, options.folder, options.steps, nightly=options.nightly)
     if options.tiny:
-        size = Size(1, options.folder, steps=3, many_steps=5, lint_steps=10, nightly=options.nightly, warm_up=0)
+        size = Size(
+            1, options.folder, steps=3, many_steps=5, lint_steps=10, sealed_runs=3, nightly=options.nightly, warm_up=0
+        )
     else:
         compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
     groups = {}

@@ -23,6 +23,7 @@ class Size:
     steps: int = 200
     many_steps: int = 10_000
     lint_steps: int = 1_000
+    sealed_runs: int = 1_000
     nightly: bool = False
     warm_up: int = 1
     """Rounds that are thrown away: they fill caches."""
