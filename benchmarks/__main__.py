@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, growth, lint, memory, peers, start
+from benchmarks import engine, growth, lint, memory, peers, start, verify
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "lint": lint.measure,
     "engine": engine.measure,
     "memory": memory.measure,
+    "verify": verify.measure,
     "others": peers.measure,
     "growth": growth.measure,
 }
@@ -33,7 +34,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     size = Size(options.rounds, options.folder, options.steps, peers=options.peers)
     if options.tiny:
-        size = replace(size, rounds=1, steps=3, long_steps=10, warm_up=0)
+        size = replace(size, rounds=1, steps=3, long_steps=10, sealed_runs=3, warm_up=0)
     else:
         compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
     groups = {}

@@ -25,6 +25,8 @@ class Size:
     """Steps of a long runbook; there is one of ten times as many, too."""
     peers: str | None = None
     """The Python of a virtual environment in which what Aurora is compared with is installed."""
+    sealed_runs: int = 1_000
+    """Runs whose records are verified."""
     warm_up: int = 1
     """Rounds that are thrown away: they fill caches."""
 

@@ -18,7 +18,7 @@ def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json)
     if isinstance(listener, JsonLines):
-        keeper = SigningKeeper(project.root, _say_aside)
+        keeper = SigningKeeper(project.root, bool, warn=_say_aside)
         return Desk(listener, Nobody("no terminal"), on_end=keeper.closed, on_lost=_tell, keeper=keeper)
     keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
     person = person_at(listener.show, os.environ)

@@ -175,6 +175,7 @@ def _not_looked(prepared: Prepared) -> dict[str, Any]:
 
 
 def _no_evidence(prepared: Prepared, missing: Sequence[Mapping[str, Any]]) -> OperatorError:
+    profile = f" --profile {prepared.profile.name}" if "profile" in missing[0]["same"] else ""
     told = [
         f"{each['runbook']} {each['outcome']}{' within ' + each['within'] if each['within'] else ''}: {each['reason']}"
         for each in missing
@@ -182,7 +183,7 @@ def _no_evidence(prepared: Prepared, missing: Sequence[Mapping[str, Any]]) -> Op
     return OperatorError(
         f"{prepared.plan.root.name} requires evidence that is missing. {'. '.join(told)}.",
         means=f"on the venue {prepared.profile.values.get('venue')} nothing starts without it; nothing was run",
-        todo=f"run it first: invoke runbook {missing[0]['runbook']}   or rehearse: --profile sim",
+        todo=f"run it first: invoke runbook {missing[0]['runbook']}{profile}   or rehearse: --profile sim",
     )
 
 

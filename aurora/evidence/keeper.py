@@ -12,11 +12,10 @@ from typing import Any
 
 from aurora.clock import Clock, SystemClock
 from aurora.errors import AuroraError, RecordError
-from aurora.evidence import requirements, sealing
+from aurora.evidence import sealing
 from aurora.evidence.files import write_reports
 from aurora.evidence.keys import ensure_key, fingerprint, key_path
 from aurora.evidence.ledger import Ledger
-from aurora.evidence.requirements import Asking
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import no_key
 from aurora.journal import Event
@@ -32,22 +31,36 @@ class SigningKeeper:
     nothing ever blocks the way out of a position.
     """
 
-    def __init__(self, root: Path, say: Callable[[str], object], clock: Clock | None = None) -> None:
+    def __init__(
+        self,
+        root: Path,
+        say: Callable[[str], object],
+        warn: Callable[[str], object] | None = None,
+        clock: Clock | None = None,
+    ) -> None:
         self._root = root
         self._say = say
+        self._warn = warn or say
+        self._trouble: RecordError | None = None
+        """Why there is no key; said once the run is there."""
         self._clock = clock or SystemClock()
 
     def ready(self, runs: Path, *, simulated: bool, must: bool) -> None:
         """See whether records can be signed, before a run is made; on a simulated venue a missing key is made.
 
-        Raises RecordError and its kin when they can't and the run `must` leave one; else it is only said.
+        Raises RecordError and its kin when they can't and the run `must` leave one; else `opened` says it.
         """
-        with self._unless(must):
-            key = key_path(self._root)
-            if simulated or key.is_file():
-                made = ensure_key(self._root, runs)
-                if made:
-                    self._say(made)
+        key = key_path(self._root)
+        try:
+            made = ensure_key(self._root, runs) if simulated or key.is_file() else ""
+        except RecordError as error:
+            if must:
+                raise
+            self._trouble = error
+            return
+        if made:
+            self._say(made)
+        if must:
             if not key.is_file():
                 raise no_key(key)
             with Ledger.locked(runs, key):
@@ -65,6 +78,8 @@ class SigningKeeper:
         return entry
 
     def _enter(self, folder: Path, events: Sequence[Event]) -> dict[str, Any]:
+        if self._trouble is not None:
+            raise self._trouble
         if any(event.type.startswith("step.") for event in events):
             raise RecordError("It has begun without its line in the ledger, and can't be sealed any more.")
         key = key_path(self._root)
@@ -78,13 +93,15 @@ class SigningKeeper:
         except (AuroraError, OSError) as error:
             if must:
                 raise
-            self._say(f"this run leaves no signed record: {said(error)}")
+            self._warn(f"this run leaves no signed record: {said(error)}")
 
     def required(
         self, runs: Path, asked: Sequence[Mapping[str, Any]], asking: Mapping[str, Any]
     ) -> list[dict[str, Any]]:
         """Return what the ledger says of a runbook's `requires`; see `requirements.check_requirements`."""
-        return requirements.check_requirements(runs, asked, Asking(now=self._clock.now(), **asking))
+        from aurora.evidence.requirements import Asking, check_requirements  # noqa: PLC0415 - few runbooks ask
+
+        return check_requirements(runs, asked, Asking(now=self._clock.now(), **asking))
 
     def closed(self, folder: Path) -> None:
         """Write the reports of a run as it stands, and seal it if it is finished."""
@@ -94,7 +111,7 @@ class SigningKeeper:
         try:
             head = sealing.seal_run(folder, key_path(self._root), self._clock.now())
         except (AuroraError, OSError) as error:
-            self._say(f"not sealed: {said(error)}")
+            self._warn(f"not sealed: {said(error)}")
         else:
             self._say(f"sealed; ledger head {head.seq}:{head.sha256}")
 

@@ -123,5 +123,8 @@ def _make(key: Path) -> str:
 def _allow(key: Path, signers: Path) -> None:
     line = f'{ENGINE} namespaces="{RUN},{LEDGER}" {public_half(key)}\n'
     draft = signers.with_name(f".{signers.name}.draft")
-    draft.write_text(line, "utf-8")
-    draft.replace(signers)
+    try:
+        draft.write_text(line, "utf-8")
+        draft.replace(signers)
+    except OSError as error:
+        raise SigningFailed(f"{signers} can't be written: {error.strerror}.", todo="make room there") from error

@@ -342,3 +342,11 @@ def test_added_and_missing_files_are_found(records: Records, middle: Path) -> No
     assert records.found() == {"SUBJECT_UNKNOWN"}
     (middle / "inputs" / "runbooks" / "book.yaml").unlink()
     assert records.found() == {"SUBJECT_UNKNOWN", "SUBJECT_DIGEST"}
+
+
+def test_unsealed_run_that_was_opened_as_another_is_found(records: Records) -> None:
+    """The ledger's opening holds the journal's first line, so that can't be rewritten before the seal."""
+    last = sorted(records.runs.glob("2*"))[-1]
+    records.sign_ledger(records.rewrite_ledger(lambda lines: lines.pop()))
+    rechained(last / "journal.jsonl", lambda lines: lines[0]["data"].update(dry_run=False, venue="account"))
+    assert records.found() == {"RUN_UNSEALED", "JOURNAL_HEAD"}

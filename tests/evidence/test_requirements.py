@@ -77,7 +77,11 @@ def test_nothing_found_in_a_simulation_is_not_checked(records: Records) -> None:
 
 def test_nothing_found_elsewhere_refuses_the_run(records: Records) -> None:
     """On a real venue nothing starts without its evidence: exit 2, no folder, no line in the ledger."""
-    assert "no run of book is sealed" in refusal(records, profile="paper")
+    with pytest.raises(OperatorError) as caught:
+        records.run("asking", profile="paper")
+    assert "no run of book is sealed" in caught.value.what
+    assert "invoke runbook book --profile paper" in caught.value.todo
+    assert caught.value.exit_code == 2
     assert not list(records.runs.glob("2*"))
     assert not records.ledger.exists()
 
