@@ -169,6 +169,8 @@ def _reopen(
         "waivers": waived,
         "repeat": [] if cancel else _too_old(prepared, RunState.of(events), waived, desk.clock),
     }
+    if record.state.outcome is not None and desk.keeper is not None:
+        desk.keeper.reopened(record.folder, must=prepared.must_be_on_record)
     event = journal.append("run.resumed", data)
     person = _same_person(desk, record)
     leg = Leg(prepared, record.folder, desk, person, signals, journal, locks, None, how.settle, cancel)

@@ -38,6 +38,9 @@ class Keeper(Protocol):
     def opened(self, folder: Path, events: Sequence[Event], *, must: bool) -> Mapping[str, Any] | None:
         """Take note of a run before its first step; return what its journal says of that, once."""
 
+    def reopened(self, folder: Path, *, must: bool) -> None:
+        """Take note that a finished run is about to be taken up again."""
+
 
 @dataclass
 class Desk:

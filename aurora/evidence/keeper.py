@@ -77,6 +77,11 @@ class SigningKeeper:
                 entry = self._enter(folder, events)
         return entry
 
+    def reopened(self, folder: Path, *, must: bool) -> None:
+        """Say on the ledger that a finished run is about to be taken up again. Raises as `ready` does."""
+        with self._unless(must):
+            sealing.reopen_run(folder, key_path(self._root), self._clock.now())
+
     def _enter(self, folder: Path, events: Sequence[Event]) -> dict[str, Any]:
         if self._trouble is not None:
             raise self._trouble

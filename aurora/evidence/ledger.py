@@ -1,6 +1,7 @@
 """The ledger: one hash-chained, signed file that knows of every run, from before its first step to its seal.
 
-A line is one of a journal's form. `run.opened` and `run.sealed` speak of a run, `act` of what was done outside of any.
+A line is one of a journal's form. `run.opened` and `run.sealed` speak of a run, `run.reopened` of one that goes on by a
+waiver after its seal and is sealed once more, `act` of what was done outside of any.
 The signature is over the whole file and made again for each line (engine rule 27):
 
     sign old + new bytes to .sig.next → append the line → rename .sig.next to .sig
@@ -45,6 +46,11 @@ class LedgerText:
     hashes: list[str] = field(default_factory=list)
     opened: dict[str, Event] = field(default_factory=dict)
     sealed: dict[str, Event] = field(default_factory=dict)
+    """The seal of each run that has one now."""
+    broken: dict[str, Event] = field(default_factory=dict)
+    """The last seal of each run that was taken up again after it."""
+    odd: list[Event] = field(default_factory=list)
+    """Lines that say what can't be so: a run opened or sealed twice, or taken up again that has no seal."""
 
     @classmethod
     def of(cls, raw: bytes, path: Path) -> LedgerText:
@@ -65,9 +71,16 @@ class LedgerText:
         """Take one more line into account; the first that opens a run, or seals it, counts."""
         self.events.append(event)
         self.hashes.append(digest)
+        run = str(event.data.get("run"))
         if event.type in ("run.opened", "run.sealed"):
             table = self.opened if event.type == "run.opened" else self.sealed
-            table.setdefault(str(event.data.get("run")), event)
+            if table.setdefault(run, event) is not event:
+                self.odd.append(event)
+        elif event.type == "run.reopened":
+            if run in self.sealed:
+                self.broken[run] = self.sealed.pop(run)
+            else:
+                self.odd.append(event)
 
     @property
     def head(self) -> Head:

@@ -46,6 +46,27 @@ def seal_run(folder: Path, key: Path, now: datetime) -> Head:
         return ledger.text.head
 
 
+def reopen_run(folder: Path, key: Path, now: datetime) -> None:
+    """Say on the ledger that a sealed run goes on: it has no seal until it ends again, and its old evidence is kept.
+
+    Nothing is done of a run that has no seal. Raises RecordError and its kin.
+    """
+    with Ledger.locked(folder.parent, key) as ledger:
+        if folder.name in ledger.text.sealed:
+            ledger.append("run.reopened", {"run": folder.name}, now)
+        seal = ledger.text.broken.get(folder.name)
+        evidence = folder / statement.FILE
+        if seal is None or not evidence.exists():
+            return
+        if hashlib.sha256(evidence.read_bytes()).hexdigest() == seal.data.get("evidence"):
+            with _unwritable(folder):
+                before = folder / f"sealed-{seal.seq}"
+                before.mkdir(exist_ok=True)
+                for name in (statement.SIGNATURE, statement.FILE):  # while the evidence is here, it is not done
+                    if (folder / name).exists():
+                        (folder / name).replace(before / name)
+
+
 def _complete_seals(runs: Path, key: Path, ledger: Ledger, now: datetime, say: Callable[[str], object]) -> None:
     for run in ledger.text.unsealed():
         if not is_finished(runs / run):

@@ -66,6 +66,8 @@ sys.addaudithook(audited)
 last = max(runs.glob("2*"))
 if sys.argv[3] == "seal":
     keeper.closed(last)
+elif sys.argv[3] == "reopen":
+    sealing.reopen_run(last, root / ".keys" / "engine", datetime.now(UTC))
 else:
     sealing.open_run(last, root / ".keys" / "engine", sealing.first_line(last), datetime.now(UTC), print)
 print("points", calls)
