@@ -23,7 +23,7 @@ class Action(Protocol):
         """Do it."""
 
 
-class _Action(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class _Action(msgspec.Struct, forbid_unknown_fields=True):
     """Base of the actions: their fields are what a scenario may write, and nothing else."""
 
 
@@ -165,7 +165,8 @@ class Restart(_Action):
         """Begin the restart."""
         gateway = moment.gateway
         gateway.closed_for_restart = True
-        gateway.drop_connections("the gateway restarts")
+        if gateway.drop_connections is not None:
+            gateway.drop_connections("the gateway restarts")
 
         def back() -> None:
             gateway.closed_for_restart = False
@@ -237,8 +238,8 @@ class BentQuote(_Action, kw_only=True):
     """Set fields of a symbol's quotes, for `for_s` seconds or for good; null is a side that is not there."""
 
     symbol: str
-    bid: Decimal | None | msgspec.UnsetType = msgspec.UNSET
-    ask: Decimal | None | msgspec.UnsetType = msgspec.UNSET
+    bid: Decimal | msgspec.UnsetType | None = msgspec.UNSET
+    ask: Decimal | msgspec.UnsetType | None = msgspec.UNSET
     bid_size: int | msgspec.UnsetType = msgspec.UNSET
     ask_size: int | msgspec.UnsetType = msgspec.UNSET
     halted: bool | msgspec.UnsetType = msgspec.UNSET

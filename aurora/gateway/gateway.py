@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
@@ -17,6 +18,7 @@ from aurora.gateway.session import Line, Session
 from aurora.gateway.settings import Settings
 from aurora.gateway.timers import Timers
 from aurora.gateway.venue import Venue
+from aurora.gateway.wire import Fields
 from aurora.market.position import Position
 from aurora.quotes.base import QuoteSource
 
@@ -42,6 +44,15 @@ class Hooks(Protocol):
 
     def on_fill(self, fill: Execution) -> None:
         """An order traded."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """One request to serve: who asked, and the fields behind the message id."""
+
+    gateway: Gateway
+    session: Session
+    fields: Fields
 
 
 class NoFaults:
@@ -80,7 +91,7 @@ class Gateway:
         self.competing = False
         self.entitled = self.settings.entitled
         self.closed_for_restart = False
-        self.drop_connections: Callable[[str], None] = lambda reason: None
+        self.drop_connections: Callable[[str], None] | None = None
         start = {
             each.symbol: Position(each.symbol, each.quantity, each.average_cost) for each in self.settings.positions
         }

@@ -6,12 +6,12 @@ from collections.abc import Callable
 from enum import IntEnum
 
 from aurora.gateway import account_requests, data_requests, messages, trading
-from aurora.gateway.gateway import Gateway
+from aurora.gateway.gateway import Call, Gateway
 from aurora.gateway.messages import error
 from aurora.gateway.session import Session
 from aurora.gateway.wire import FieldError, Fields, WireError
 
-Handler = Callable[[Gateway, Session, Fields], None]
+Handler = Callable[[Call], None]
 
 
 class In(IntEnum):
@@ -42,20 +42,20 @@ class In(IntEnum):
     REQ_COMPLETED_ORDERS = 99
 
 
-def _ignore(gateway: Gateway, session: Session, fields: Fields) -> None:
+def _ignore(call: Call) -> None:
     """Do nothing: TWS answers nothing either."""
 
 
-def _ids(gateway: Gateway, session: Session, fields: Fields) -> None:
-    session.send(messages.next_valid_id(gateway.venue.next_order_id(session.client_id)))
+def _ids(call: Call) -> None:
+    call.session.send(messages.next_valid_id(call.gateway.venue.next_order_id(call.session.client_id)))
 
 
-def _accounts(gateway: Gateway, session: Session, fields: Fields) -> None:
-    session.send(messages.managed_accounts(gateway.venue.account.name))
+def _accounts(call: Call) -> None:
+    call.session.send(messages.managed_accounts(call.gateway.venue.account.name))
 
 
-def _time(gateway: Gateway, session: Session, fields: Fields) -> None:
-    session.send(messages.current_time(gateway.now() + gateway.clock_skew))
+def _time(call: Call) -> None:
+    call.session.send(messages.current_time(call.gateway.now() + call.gateway.clock_skew))
 
 
 HANDLERS: dict[In, Handler] = {
@@ -96,7 +96,7 @@ def serve(gateway: Gateway, session: Session, values: list[str]) -> None:
 
     def handle() -> None:
         try:
-            HANDLERS[request](gateway, session, Fields(rest))
+            HANDLERS[request](Call(gateway, session, Fields(rest)))
         except FieldError as fault:
             text = f"Error reading request. {request.name.lower()}: {fault}"
             session.send(error(messages.NO_REQUEST, 320, text))

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from aurora.gateway.gateway import Gateway
-from aurora.gateway.server import Say, Server
+from aurora.gateway.server import Say, Server, say_nothing
 
 STEP_S = 0.1
 """How often a running gateway looks at its quotes, in wall-clock seconds."""
@@ -67,7 +67,7 @@ class RunningGateway:
 
 
 @contextmanager
-def running(gateway: Gateway, say: Say = lambda line: None) -> Iterator[RunningGateway]:
+def running(gateway: Gateway, say: Say = say_nothing) -> Iterator[RunningGateway]:
     """Run `gateway` on a free port of the loopback interface while the context is open."""
     loop = asyncio.new_event_loop()
     thread = threading.Thread(target=loop.run_forever, name="gateway", daemon=True)

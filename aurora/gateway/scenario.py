@@ -93,7 +93,9 @@ def _rule(rule: _Rule, where: str) -> Rule:
         raise ValueError(f"{where} says one of at_s, on and after")
     event = rule.on or rule.after or ""
     if event and event not in EVENTS:
-        raise ValueError(f"{where} waits for {event!r}, which never happens; {did_you_mean(event, EVENTS)}".rstrip("; "))
+        raise ValueError(
+            f"{where} waits for {event!r}, which never happens; {did_you_mean(event, EVENTS)}".rstrip("; ")
+        )
     if not rule.do or rule.nth < 1 or rule.times < 0 or rule.wait_s < 0 or (rule.at_s or 0) < 0:
         raise ValueError(f"{where} has nothing to do, or a number below its least")
     actions = tuple(_action(each, f"{where}.do[{number}]") for number, each in enumerate(rule.do))
@@ -117,4 +119,6 @@ def _action(given: object, where: str) -> Action:
 
 
 def _refused(what: str) -> UsageError:
-    return UsageError(what, means="the gateway was not started", todo="mend the scenario; docs/gateway.md lists its words")
+    return UsageError(
+        what, means="the gateway was not started", todo="mend the scenario; docs/gateway.md lists its words"
+    )

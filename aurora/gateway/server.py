@@ -27,6 +27,10 @@ _START_API = "71"
 Say = Callable[[str], None]
 
 
+def say_nothing(line: str) -> None:
+    """Tell nobody."""
+
+
 class Connection(asyncio.Protocol):
     """One connection: prefix → versions → startApi → requests, until one side ends it.
 
@@ -52,6 +56,9 @@ class Connection(asyncio.Protocol):
         """Return whether the connection has ended."""
         return bool(self._ended)
 
+    def _is_silent(self) -> bool:
+        return self.is_over or self._stalled
+
     # ── What asyncio calls ───────────────────────────────────────────────────────────────────────────────────────────
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Begin with a client; while the gateway restarts there is none."""
@@ -67,7 +74,7 @@ class Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         """Serve every whole frame that is there."""
-        if self._ended or self._stalled:
+        if self._is_silent():
             return
         self._reader.feed(data)
         try:
@@ -75,7 +82,7 @@ class Connection(asyncio.Protocol):
                 return
             for body in self._reader.frames():
                 self._next(body)
-                if self._ended or self._stalled:
+                if self._is_silent():
                     return
         except WireError as fault:
             self.close(str(fault))
@@ -147,7 +154,7 @@ class Connection(asyncio.Protocol):
     # ── The line to the client ───────────────────────────────────────────────────────────────────────────────────────
     def write(self, data: bytes) -> None:
         """Send `data` together with all else that this turn of the loop gives."""
-        if self._ended or self._stalled:
+        if self._is_silent():
             return
         if not self._out:
             self._loop.call_soon(self._flush)
@@ -199,7 +206,7 @@ class Server:
     host: loopback unless told; port: 0 takes a free one.
     """
 
-    def __init__(self, gateway: Gateway, host: str = "127.0.0.1", port: int = 0, say: Say = lambda line: None) -> None:
+    def __init__(self, gateway: Gateway, host: str = "127.0.0.1", port: int = 0, say: Say = say_nothing) -> None:
         self._gateway = gateway
         self._host = host
         self._wanted = port

@@ -8,13 +8,12 @@ from decimal import Decimal
 from aurora.gateway import messages, order_layout
 from aurora.gateway.account import Account
 from aurora.gateway.data_requests import NO_DEFINITION
-from aurora.gateway.gateway import Gateway
+from aurora.gateway.gateway import Call, Gateway
 from aurora.gateway.listings import Listing
 from aurora.gateway.messages import error
 from aurora.gateway.order_layout import OrderRequest, Preview
 from aurora.gateway.orders import OrderType, Status, Terms, TimeInForce, VenueOrder
 from aurora.gateway.session import Session
-from aurora.gateway.wire import Fields
 from aurora.market.order import Side
 
 MAX_ORDER_ID = 2**31 - 1
@@ -29,10 +28,10 @@ class Refusal:
 
 
 # ── Placing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-def place_order(gateway: Gateway, session: Session, fields: Fields) -> None:
+def place_order(call: Call) -> None:
     """Answer placeOrder: a new order, a changed one, or what one would do (what-if)."""
-    request = order_layout.read_order(fields, session.version)
-    gateway.when_linked(lambda: _place(gateway, session, request))
+    request = order_layout.read_order(call.fields, call.session.version)
+    call.gateway.when_linked(lambda: _place(call.gateway, call.session, request))
 
 
 def _place(gateway: Gateway, session: Session, request: OrderRequest) -> None:
@@ -67,9 +66,7 @@ def _place(gateway: Gateway, session: Session, request: OrderRequest) -> None:
     venue.place(order)
 
 
-def _id_refusal(
-    gateway: Gateway, session: Session, request: OrderRequest, old: VenueOrder | None
-) -> Refusal | None:
+def _id_refusal(gateway: Gateway, session: Session, request: OrderRequest, old: VenueOrder | None) -> Refusal | None:
     if not 0 < request.order_id <= MAX_ORDER_ID:
         return Refusal(320, f"Error reading request. Order id {request.order_id} is outside 1 to {MAX_ORDER_ID}")
     if old is None and request.order_id < gateway.venue.next_order_id(session.client_id):
@@ -89,7 +86,9 @@ def _id_refusal(
 def _refusal(gateway: Gateway, request: OrderRequest) -> Refusal | None:
     stock = gateway.listings.find(request.contract)
     if gateway.settings.read_only:
-        return Refusal(321, "Error validating request.-'bW' : cause - The API interface is currently in Read-Only mode.")
+        return Refusal(
+            321, "Error validating request.-'bW' : cause - The API interface is currently in Read-Only mode."
+        )
     if stock is None:
         return Refusal(200, NO_DEFINITION)
     if request.account not in ("", gateway.venue.account.name):
@@ -151,11 +150,11 @@ def _money_refusal(gateway: Gateway, order: VenueOrder) -> Refusal | None:
 
 
 # ── Cancelling ───────────────────────────────────────────────────────────────────────────────────────────────────────
-def cancel_order(gateway: Gateway, session: Session, fields: Fields) -> None:
+def cancel_order(call: Call) -> None:
     """Answer cancelOrder: only the client that placed an order can name it."""
-    fields.skip(1)
-    order_id = fields.whole()
-    gateway.when_linked(lambda: _cancel(gateway, session, order_id))
+    call.fields.skip(1)
+    order_id = call.fields.whole()
+    call.gateway.when_linked(lambda: _cancel(call.gateway, call.session, order_id))
 
 
 def _cancel(gateway: Gateway, session: Session, order_id: int) -> None:
@@ -171,9 +170,9 @@ def _cancel(gateway: Gateway, session: Session, order_id: int) -> None:
         session.send(error(order_id, 202, "Order Canceled - reason:"))
 
 
-def global_cancel(gateway: Gateway, session: Session, fields: Fields) -> None:
+def global_cancel(call: Call) -> None:
     """Cancel every order of the account, whoever placed it."""
-    gateway.when_linked(lambda: _cancel_everything(gateway))
+    call.gateway.when_linked(lambda: _cancel_everything(call.gateway))
 
 
 def _cancel_everything(gateway: Gateway) -> None:
@@ -184,52 +183,54 @@ def _cancel_everything(gateway: Gateway) -> None:
 
 
 # ── Reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-def open_orders(gateway: Gateway, session: Session, fields: Fields) -> None:
+def open_orders(call: Call) -> None:
     """Answer reqOpenOrders: the client's own; client 0 sees the manual ones, too."""
-    _send_orders(gateway, session, [o for o in gateway.venue.working() if o.client_id == session.client_id])
+    _send_orders(call.session, [o for o in call.gateway.venue.working() if o.client_id == call.session.client_id])
 
 
-def all_open_orders(gateway: Gateway, session: Session, fields: Fields) -> None:
+def all_open_orders(call: Call) -> None:
     """Answer reqAllOpenOrders: those of every client and of TWS."""
-    _send_orders(gateway, session, list(gateway.venue.working()))
+    _send_orders(call.session, list(call.gateway.venue.working()))
 
 
-def auto_open_orders(gateway: Gateway, session: Session, fields: Fields) -> None:
+def auto_open_orders(call: Call) -> None:
     """Bind manual orders to client 0 from now on; others may not (327)."""
-    fields.skip(1)
-    bind = fields.flag()
-    if session.client_id != 0:
-        session.send(error(messages.NO_REQUEST, 327, "Only the default client (i.e 0) can auto bind orders."))
+    call.fields.skip(1)
+    bind = call.fields.flag()
+    if call.session.client_id != 0:
+        call.session.send(error(messages.NO_REQUEST, 327, "Only the default client (i.e 0) can auto bind orders."))
         return
-    session.auto_bind = bind
+    call.session.auto_bind = bind
 
 
-def _send_orders(gateway: Gateway, session: Session, orders: list[VenueOrder]) -> None:
+def _send_orders(session: Session, orders: list[VenueOrder]) -> None:
     for order in orders:
         session.send(order_layout.open_order(order, session.version))
         session.send(messages.order_status(order))
     session.send(messages.open_order_end())
 
 
-def completed_orders(gateway: Gateway, session: Session, fields: Fields) -> None:
+def completed_orders(call: Call) -> None:
     """Answer reqCompletedOrders; with `apiOnly` without those of TWS."""
-    api_only = fields.flag()
-    for order in gateway.venue.orders:
+    api_only = call.fields.flag()
+    for order in call.gateway.venue.orders:
         if order.status.is_done and not (api_only and order.is_manual):
-            session.send(order_layout.completed_order(order, session.version))
-    session.send(messages.completed_orders_end())
+            call.session.send(order_layout.completed_order(order, call.session.version))
+    call.session.send(messages.completed_orders_end())
 
 
-def executions(gateway: Gateway, session: Session, fields: Fields) -> None:
+def executions(call: Call) -> None:
     """Answer reqExecutions: of all clients; commissions only of the own ones, or all to the master client."""
-    fields.skip(1)
-    request_id, client_id, account = fields.whole(), fields.whole(), fields.text()
-    fields.skip(1)  # since when: the gateway has one day
-    symbol, kind = fields.text(), fields.text()
-    fields.skip(1)  # the exchange
-    side = {"": "", "BUY": Side.BUY, "BOT": Side.BUY, "SELL": Side.SELL, "SLD": Side.SELL}.get(fields.text().upper())
-    is_master = session.client_id == gateway.settings.master_client_id
-    for fill in list(gateway.venue.executions):
+    call.fields.skip(1)
+    request_id, client_id, account = call.fields.whole(), call.fields.whole(), call.fields.text()
+    call.fields.skip(1)  # since when: the call.gateway has one day
+    symbol, kind = call.fields.text(), call.fields.text()
+    call.fields.skip(1)  # the exchange
+    side = {"": "", "BUY": Side.BUY, "BOT": Side.BUY, "SELL": Side.SELL, "SLD": Side.SELL}.get(
+        call.fields.text().upper()
+    )
+    is_master = call.session.client_id == call.gateway.settings.master_client_id
+    for fill in list(call.gateway.venue.executions):
         order = fill.order
         if (
             client_id in (0, order.client_id)
@@ -238,7 +239,7 @@ def executions(gateway: Gateway, session: Session, fields: Fields) -> None:
             and kind in ("", "STK")
             and side in ("", order.side)
         ):
-            session.send(messages.execution(request_id, fill, session.version))
-            if is_master or session.client_id == order.client_id:
-                session.send(messages.commission_report(fill))
-    session.send(messages.execution_end(request_id))
+            call.session.send(messages.execution(request_id, fill, call.session.version))
+            if is_master or call.session.client_id == order.client_id:
+                call.session.send(messages.commission_report(fill))
+    call.session.send(messages.execution_end(request_id))

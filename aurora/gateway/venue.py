@@ -119,9 +119,7 @@ class Venue:
         stem, _, number = wrong.exec_id.rpartition(".")
         order.value += change
         self.account.cash -= order.side.sign * change
-        right = replace(
-            wrong, exec_id=f"{stem}.{int(number) + 1:02d}", price=price, average_price=order.average_price
-        )
+        right = replace(wrong, exec_id=f"{stem}.{int(number) + 1:02d}", price=price, average_price=order.average_price)
         self.executions[self.executions.index(wrong)] = right
         self._listener.executed(right)
         return right
