@@ -79,10 +79,10 @@ class Account:
         values = self.values(prices)
         return Decimal(values["NetLiquidation"]), Decimal(values["MaintMarginReq"])
 
-    @staticmethod
-    def margin_of(change: Decimal) -> Decimal:
-        """Return the margin of stocks worth `change` USD."""
-        return (change * _MARGIN).quantize(_CENT)
+
+def margin_of(worth: Decimal) -> Decimal:
+    """Return the margin of stocks worth `worth` USD."""
+    return (worth * _MARGIN).quantize(_CENT)
 
 
 WORDS = {"AccountType": "INDIVIDUAL", "DayTradesRemaining": "-1", "AccountReady": "true", "Currency": BASE}

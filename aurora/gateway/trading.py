@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 
 from aurora.gateway import messages, order_layout
-from aurora.gateway.account import Account
+from aurora.gateway.account import margin_of
 from aurora.gateway.data_requests import NO_DEFINITION
 from aurora.gateway.gateway import Call, Gateway
 from aurora.gateway.listings import Listing
@@ -17,6 +16,9 @@ from aurora.gateway.session import Session
 from aurora.market.order import Side
 
 MAX_ORDER_ID = 2**31 - 1
+_INVALID = "Error validating request.-'bW' : cause - "
+_POOR = "Order rejected - reason:We are unable to accept your order. Your Available Funds are insufficient."
+_SIDES = {"": "", "BUY": Side.BUY, "BOT": Side.BUY, "SELL": Side.SELL, "SLD": Side.SELL}
 
 
 @dataclass(frozen=True)
@@ -48,22 +50,22 @@ def _place(gateway: Gateway, session: Session, request: OrderRequest) -> None:
         int(request.quantity), OrderType(request.type), request.limit if request.type == OrderType.LIMIT else None,
         TimeInForce(request.tif or TimeInForce.DAY), request.transmit, request.outside_rth,
     )  # fmt: skip
-    if old is not None and not request.what_if:
-        venue.modify(old, terms)
-        return
-    venue.use_order_id(session.client_id, request.order_id)
-    order = venue.new_order(
+    is_change = old is not None and not request.what_if
+    order = old if old is not None and is_change else venue.new_order(
         stock, Side(request.action), terms,
         client_id=session.client_id, order_id=request.order_id, ref=request.ref,
     )  # fmt: skip
+    venue.use_order_id(session.client_id, request.order_id)
     if request.what_if:
         session.send(order_layout.open_order(order, session.version, _preview(gateway, order)))
         return
-    poor = _money_refusal(gateway, order)
-    if poor is not None:
-        session.send(error(request.order_id, poor.code, poor.text))
-        return
-    venue.place(order)
+    refusal = _money_refusal(gateway, order, terms)
+    if refusal is not None:
+        session.send(error(request.order_id, refusal.code, refusal.text))
+    elif is_change:
+        venue.modify(order, terms)
+    else:
+        venue.place(order)
 
 
 def _id_refusal(gateway: Gateway, session: Session, request: OrderRequest, old: VenueOrder | None) -> Refusal | None:
@@ -86,27 +88,24 @@ def _id_refusal(gateway: Gateway, session: Session, request: OrderRequest, old: 
 def _refusal(gateway: Gateway, request: OrderRequest) -> Refusal | None:
     stock = gateway.listings.find(request.contract)
     if gateway.settings.read_only:
-        return Refusal(
-            321, "Error validating request.-'bW' : cause - The API interface is currently in Read-Only mode."
-        )
+        return Refusal(321, _INVALID + "The API interface is currently in Read-Only mode.")
     if stock is None:
         return Refusal(200, NO_DEFINITION)
     if request.account not in ("", gateway.venue.account.name):
-        return Refusal(321, f"Error validating request.-'bW' : cause - Invalid account code '{request.account}'.")
+        return Refusal(321, f"{_INVALID}Invalid account code '{request.account}'.")
     return _shape_refusal(request) or _price_refusal(gateway, request, stock)
 
 
 def _shape_refusal(request: OrderRequest) -> Refusal | None:
     quantity = request.quantity
     cases = (
-        (request.action not in tuple(Side), 321, "Error validating request.-'bW' : cause - Invalid side"),
+        (request.action not in tuple(Side), 321, f"{_INVALID}Invalid side"),
         (not quantity, 434, "The order size cannot be zero."),
         (quantity is None or quantity < 0 or quantity % 1, 10243,
          "Fractional-sized order cannot be placed via API. Please use desktop version."),
         (request.type not in tuple(OrderType), 387, "Unsupported order type for this exchange and security type."),
         (request.tif not in ("", *TimeInForce), 111, "The TIF (Tif type) and the order type are incompatible."),
-        (request.extras, 321, "Error validating request.-'bW' : cause - not served by this simulated gateway: "
-         + ", ".join(request.extras)),
+        (request.extras, 321, f"{_INVALID}not served by this simulated gateway: {', '.join(request.extras)}"),
     )  # fmt: skip
     return next((Refusal(code, text) for wrong, code, text in cases if wrong), None)
 
@@ -118,35 +117,27 @@ def _price_refusal(gateway: Gateway, request: OrderRequest, stock: Listing) -> R
     if request.type == OrderType.LIMIT:
         limit = request.limit
         if limit is None or limit <= 0:
-            return Refusal(321, "Error validating request.-'bW' : cause - The limit price is missing")
+            return Refusal(321, f"{_INVALID}The limit price is missing")
         if limit % stock.tick:
             return Refusal(110, "The price does not conform to the minimum price variation for this contract.")
     return None
 
 
-def _worth(gateway: Gateway, order: VenueOrder) -> Decimal:
-    quote = gateway.venue.book.quote(order.listing.symbol)
-    price = order.terms.limit or (None if quote is None else quote.far_touch(order.side)[0]) or Decimal(0)
-    return order.terms.quantity * price
+def _money_refusal(gateway: Gateway, order: VenueOrder, terms: Terms) -> Refusal | None:
+    equity, margin = gateway.venue.account.margin(gateway.venue.prices())
+    held = gateway.venue.account.held(order.listing.symbol).quantity
+    if held * order.side.sign < 0 and terms.quantity <= abs(held):
+        return None  # it only closes what is there
+    needed = margin_of(gateway.venue.worth_of(order, terms))
+    if needed <= equity - margin:
+        return None
+    return Refusal(201, f"{_POOR} Available: {equity - margin} USD, needed: {needed} USD")
 
 
 def _preview(gateway: Gateway, order: VenueOrder) -> Preview:
-    account = gateway.venue.account
-    equity, margin = account.margin(gateway.venue.prices())
-    fee = gateway.venue.fee_of(order, _worth(gateway, order))
-    return Preview(margin, Account.margin_of(order.side.sign * _worth(gateway, order)), equity, fee)
-
-
-def _money_refusal(gateway: Gateway, order: VenueOrder) -> Refusal | None:
     equity, margin = gateway.venue.account.margin(gateway.venue.prices())
-    held = gateway.venue.account.held(order.listing.symbol).quantity
-    if held * order.side.sign < 0 and order.terms.quantity <= abs(held):
-        return None  # it only closes what is there
-    needed = Account.margin_of(_worth(gateway, order))
-    if needed <= equity - margin:
-        return None
-    return Refusal(201, "Order rejected - reason:We are unable to accept your order. Your Available Funds are in"
-                   f"sufficient to cover the order. Available: {equity - margin} USD, needed: {needed} USD")  # fmt: skip
+    worth = gateway.venue.worth_of(order, order.terms)
+    return Preview(margin, margin_of(order.side.sign * worth), equity, gateway.venue.fee_of(order, worth))
 
 
 # ── Cancelling ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -223,12 +214,10 @@ def executions(call: Call) -> None:
     """Answer reqExecutions: of all clients; commissions only of the own ones, or all to the master client."""
     call.fields.skip(1)
     request_id, client_id, account = call.fields.whole(), call.fields.whole(), call.fields.text()
-    call.fields.skip(1)  # since when: the call.gateway has one day
+    call.fields.skip(1)  # since when: the gateway has one day
     symbol, kind = call.fields.text(), call.fields.text()
     call.fields.skip(1)  # the exchange
-    side = {"": "", "BUY": Side.BUY, "BOT": Side.BUY, "SELL": Side.SELL, "SLD": Side.SELL}.get(
-        call.fields.text().upper()
-    )
+    side = _SIDES.get(call.fields.text().upper())
     is_master = call.session.client_id == call.gateway.settings.master_client_id
     for fill in list(call.gateway.venue.executions):
         order = fill.order

@@ -109,6 +109,12 @@ class Venue:
         """Trade `quantity` shares of an order at `price`, whatever the quote says."""
         self._trade(order, quantity, price)
 
+    def worth_of(self, order: VenueOrder, terms: Terms) -> Decimal:
+        """Return what an order would trade for in USD: at its limit, or at the far touch; 0 while there is no quote."""
+        quote = self.book.quote(order.listing.symbol)
+        touch = None if quote is None else quote.far_touch(order.side)[0]
+        return terms.quantity * (terms.limit or touch or Decimal(0))
+
     def fee_of(self, order: VenueOrder, worth: Decimal) -> Decimal:
         """Return the commission in USD if the whole order traded for `worth`."""
         return self._fees.fee(order.terms.quantity, worth / order.terms.quantity)
