@@ -49,15 +49,11 @@ class Connection(asyncio.Protocol):
         self._piece = 0
         self._stalled = False
         self._ended = ""
+        self.is_lost = False
         self._sent_at: list[float] = []
 
-    @property
-    def is_over(self) -> bool:
-        """Return whether the connection has ended."""
-        return bool(self._ended)
-
     def _is_silent(self) -> bool:
-        return self.is_over or self._stalled
+        return bool(self._ended) or self._stalled
 
     # ── What asyncio calls ───────────────────────────────────────────────────────────────────────────────────────────
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -93,7 +89,7 @@ class Connection(asyncio.Protocol):
         """End the session; the venue keeps its orders."""
         self._deadline.cancel()
         reason = self._ended or ("the client closed it" if exc is None else f"the connection broke: {exc}")
-        self._ended = reason
+        self._ended, self.is_lost = reason, True
         if self._session is not None:
             self._gateway.end_session(self._session)
         self._say(f"{self.name} ended: {reason}")
@@ -228,12 +224,13 @@ class Server:
         """End every connection and listen no more."""
         self._server.close()
         self._drop("the gateway stops")
-        await asyncio.sleep(0)
+        while any(not connection.is_lost for connection in self._connections):
+            await asyncio.sleep(0)
         await self._server.wait_closed()
 
     def _connect(self) -> Connection:
         connection = Connection(self._gateway, self._say)
-        self._connections = {each for each in self._connections if not each.is_over} | {connection}
+        self._connections = {each for each in self._connections if not each.is_lost} | {connection}
         return connection
 
     def _drop(self, reason: str) -> None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Iterable, Iterator, Sequence
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 
 PREFIX = b"API\0"
 """What a client says first; the frames begin after it."""
@@ -14,7 +15,9 @@ MAX_FRAME = 1 << 20
 
 _LENGTH = struct.Struct(">I")
 _UNSET = frozenset(("", "2147483647", "9223372036854775807", "1.7976931348623157e+308", "1.7976931348623157E308"))
-_MAX_DIGITS = 40
+_NUMBER = re.compile(r"[-+]?[0-9]{1,20}(\.[0-9]{0,20})?([eE][-+]?[0-9]{1,3})?")
+_MOST_ADJUSTED = 11
+"""So that quantity times price still has its cents within the 28 digits that Decimal computes with."""
 
 
 class WireError(Exception):
@@ -107,12 +110,8 @@ class Fields:
         text = self.text()
         if text in _UNSET:
             return None
-        try:
-            value = Decimal(text)
-        except InvalidOperation:
-            value = Decimal("NaN")
-        if not value.is_finite() or len(text) > _MAX_DIGITS or abs(value.adjusted()) > _MAX_DIGITS:
-            raise FieldError(f"{text[:60]!r} is not a number")
+        if not _NUMBER.fullmatch(text) or abs((value := Decimal(text)).adjusted()) > _MOST_ADJUSTED:
+            raise FieldError(f"{text[:60]!r} is no number below 1e{_MOST_ADJUSTED + 1}")
         return value
 
     def whole(self) -> int:
