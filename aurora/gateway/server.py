@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
+import struct
 from collections.abc import Callable
 
 from aurora.gateway.gateway import Gateway
@@ -184,6 +185,8 @@ class Connection(asyncio.Protocol):
             return
         self._ended = reason
         self._out = []
+        linger = struct.pack("ii", 1, 0)  # the kernel answers with RST, as a crashed or firewalled peer does
+        self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
         self._transport.abort()
 
     def stall(self) -> None:

@@ -33,10 +33,10 @@ class StandingQuotes:
             self.set(symbol)
 
     def set(
-        self, symbol: str = "SPY", bid: Any = BID, ask: Any = ASK, bid_size: int = 500, ask_size: int = 300
+        self, symbol: str = "SPY", *, bid: Any = BID, ask: Any = ASK, bid_size: int = 500, ask_size: int = 300
     ) -> None:
-        prices = (None if price is None else Decimal(price) for price in (bid, ask))
-        self.quotes[symbol] = Quote(symbol, self.clock.now(), *prices, bid_size, ask_size)
+        bid, ask = (None if price is None else Decimal(price) for price in (bid, ask))
+        self.quotes[symbol] = Quote(symbol, self.clock.now(), bid, ask, bid_size, ask_size)
 
     def poll(self) -> dict[str, Quote | None]:
         return self.quotes

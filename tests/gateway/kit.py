@@ -161,7 +161,15 @@ def stock_fields(symbol: str = "SPY") -> tuple[object, ...]:
 
 def order_fields(order_id: int, side: str, quantity: object, kind: str, price: object = "", **more: Any) -> list[Any]:
     """Return a plain order as ib_async 2.1 writes it at version 176: 115 fields."""
-    named = {"tif": "", "account": "", "ref": "", "transmit": 1, "parent": 0, "what_if": 0, "symbol": "SPY"} | more
+    named: dict[str, Any] = {
+        "tif": "",
+        "account": "",
+        "ref": "",
+        "transmit": 1,
+        "parent": 0,
+        "what_if": 0,
+        "symbol": "SPY",
+    } | more
     return [
         3, order_id, *stock_fields(named["symbol"]), "", "", side, quantity, kind, price, "", named["tif"], "",
         named["account"], "O", 0, named["ref"], named["transmit"], named["parent"], 0, 0, 0, 0, 0, 0, "",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -49,10 +50,8 @@ def test_a_client_id_in_use_is_refused(gateway: RunningGateway, trader: Make) ->
 
     async def story() -> None:
         first, second = await trader().connect(gateway.port), trader()
-        try:
+        with contextlib.suppress(TimeoutError):
             await second.ib.connectAsync("127.0.0.1", gateway.port, clientId=1, timeout=1)
-        except TimeoutError:
-            pass
         assert second.codes == [326]
         assert not second.ib.isConnected()
         await first.fence()
