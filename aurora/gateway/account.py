@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
 
 from aurora.market.order import Side
@@ -50,6 +51,15 @@ class Account:
         realized = side.sign * closing * (held.average_cost - price) - commission
         self._realized[symbol] = self.realized(symbol) + realized
         return realized
+
+    def correct(self, symbol: str, side: Side, change: Decimal) -> None:
+        """Book that a past trade was worth `change` USD more: in the position's cost when it opened, else as profit."""
+        self.cash -= side.sign * change
+        held = self.held(symbol)
+        if held.quantity * side.sign > 0:
+            self._positions[symbol] = replace(held, average_cost=held.average_cost + change / abs(held.quantity))
+        else:
+            self._realized[symbol] = self.realized(symbol) - side.sign * change
 
     def values(self, prices: Mapping[str, Decimal]) -> dict[str, str]:
         """Return IB's account values by tag, in USD, with positions at `prices` (at cost where there is none)."""

@@ -124,7 +124,7 @@ class Venue:
         order, change = wrong.order, (price - wrong.price) * wrong.quantity
         stem, _, number = wrong.exec_id.rpartition(".")
         order.value += change
-        self.account.cash -= order.side.sign * change
+        self.account.correct(order.listing.symbol, order.side, change)
         right = replace(wrong, exec_id=f"{stem}.{int(number) + 1:02d}", price=price, average_price=order.average_price)
         self.executions[self.executions.index(wrong)] = right
         self._listener.executed(right)

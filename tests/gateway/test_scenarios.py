@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -110,7 +111,7 @@ def test_an_execution_is_corrected(start: Start, trader: Make) -> None:
         assert first.execId.rpartition(".")[0] == second.execId.rpartition(".")[0]
         assert (first.execId[-2:], second.execId[-2:], second.price) == ("01", "02", 101.02)
         assert [e.execution.execId for e in await client.ib.reqExecutionsAsync()][-1] == second.execId
-        assert gateway.call(lambda: gateway.gateway.venue.account.cash) == 100_000 - 1 - 1010.2  # type: ignore[operator]
+        assert gateway.call(lambda: gateway.gateway.venue.account.cash) == Decimal("98988.80")
 
     run(story)
 
@@ -268,13 +269,11 @@ def test_too_many_messages(start: Start) -> None:
     client.start()
     for _ in range(60):
         client.send(49, 1)
-    codes = []
-    with pytest.raises((EOFError, ConnectionError)):
-        while True:
-            fields = client.receive()
-            codes += [fields[3]] if fields[0] == "4" else []
+    fields = client.receive()
+    while fields[0] != "4" or fields[3] != "100":
+        fields = client.receive()
+    assert client.ended()
     client.close()
-    assert codes[-1] == "100"
 
 
 def test_the_gateway_restarts(start: Start, trader: Make) -> None:
@@ -449,7 +448,7 @@ def test_orders_of_others(start: Start, trader: Make) -> None:
 
 def test_the_clock_is_off(start: Start, trader: Make) -> None:
     """The venue's clock, as a client reads it, can be off."""
-    gateway = start({"on": "connect", "do": ["ignore"]}, {"after": "connect", "do": [{"clock_skew": {"by_s": 90}}]})
+    gateway = start({"after": "connect", "do": [{"clock_skew": {"by_s": 90}}]})
 
     async def story() -> None:
         client = await trader().connect(gateway.port)
@@ -459,17 +458,10 @@ def test_the_clock_is_off(start: Start, trader: Make) -> None:
     run(story)
 
 
-def test_a_client_id_that_a_rule_refuses_once(start: Start) -> None:
+def test_rules_choose_their_events(start: Start) -> None:
     """`nth` and `times` say which of several events a rule means, `client` and `symbol` whose."""
-    rule = {
-        "on": "place_order",
-        "nth": 2,
-        "times": 1,
-        "client": 1,
-        "symbol": "SPY",
-        "do": [{"reject": {"code": 201, "text": "no"}}],
-    }
-    gateway = start(rule)
+    which = {"on": "place_order", "nth": 2, "times": 1, "client": 1, "symbol": "SPY"}
+    gateway = start({**which, "do": [{"reject": {"code": 201, "text": "no"}}]})
     client = Raw(gateway.port)
     client.start()
     for number in range(1, 5):
