@@ -90,7 +90,11 @@ class Faults:
 
 
 def open_gateway(source: QuoteSource, symbols: tuple[str, ...], scenario: Scenario) -> Gateway:
-    """Return a gateway on `source`'s quotes of `symbols`, on which `scenario` happens."""
+    """Return a gateway on `source`'s quotes of `symbols`, on which `scenario` happens.
+
+    Raises UsageError when the scenario names a symbol that is not listed.
+    """
+    scenario.refuse_unlisted(symbols)
     gateway = Gateway(source, symbols, scenario.settings, scenario.seed)
     Faults(scenario, gateway)
     return gateway

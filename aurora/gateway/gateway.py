@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Protocol
 
+from aurora.clock import SystemClock
 from aurora.gateway import messages, order_layout
 from aurora.gateway.account import WORDS, Account
 from aurora.gateway.feed import Feed
@@ -84,6 +85,8 @@ class Gateway:
         self.listings = Listings(symbols)
         self.feed = Feed(source, self.listings, seed)
         self.timers = Timers(source.clock.monotonic)
+        shown = SystemClock().now() if settings.wall_clock else source.clock.now()
+        self._offset = shown - source.clock.now()
         self.clock_skew = timedelta(0)
         self.sessions: dict[int, Session] = {}
         self.link_up = True
@@ -105,7 +108,7 @@ class Gateway:
 
     def now(self) -> datetime:
         """Return the venue's clock, aware UTC."""
-        return self._source.clock.now()
+        return self._source.clock.now() + self._offset
 
     # ── Time ─────────────────────────────────────────────────────────────────────────────────────────────────────────
     def step(self, seconds: float) -> None:

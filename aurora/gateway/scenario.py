@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
@@ -11,12 +13,18 @@ from aurora.engine.document import read_document
 from aurora.engine.faults import did_you_mean
 from aurora.errors import UsageError
 from aurora.gateway.actions import ACTIONS, Action
+from aurora.gateway.messages import Out
 from aurora.gateway.requests import In
-from aurora.gateway.settings import Settings
+from aurora.gateway.settings import NEWEST_VERSION, SERVER_VERSION, Settings
 
 CONNECT, FILL = "connect", "fill"
 EVENTS = frozenset((CONNECT, FILL, *(request.name.lower() for request in In)))
 """What a rule may wait for: a client's start, a fill, or a request."""
+
+MESSAGES = frozenset(message.name.lower() for message in Out)
+"""What a rule may lose, delay or repeat."""
+
+_COUNTS = ("times", "copies", "for_s", "bid_size", "ask_size", "max_messages_per_s")
 
 
 class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -68,6 +76,13 @@ class Scenario(msgspec.Struct, frozen=True):
     settings: Settings = Settings()
     rules: tuple[Rule, ...] = ()
 
+    def refuse_unlisted(self, symbols: tuple[str, ...]) -> None:
+        """Raise UsageError when the scenario names a symbol that is not in `symbols`."""
+        named = {each.symbol for each in self.settings.positions}
+        named |= {getattr(action, "symbol", None) or symbols[0] for rule in self.rules for action in rule.actions}
+        if unlisted := sorted(named - set(symbols)):
+            raise _refused(f"The scenario {self.name} names {', '.join(unlisted)}; listed are {', '.join(symbols)}.")
+
 
 def read_scenario(path: Path) -> Scenario:
     """Read a scenario from a file. Raises UsageError for anything unknown in it."""
@@ -81,6 +96,9 @@ def build_scenario(data: object, where: str) -> Scenario:
     """Build a scenario from plain data, as a file has it. Raises UsageError."""
     try:
         file = msgspec.convert(data, _File)
+        _refuse_unbounded(file.settings, "settings")
+        if not SERVER_VERSION <= file.settings.max_version <= NEWEST_VERSION:
+            raise ValueError(f"settings: max_version is {SERVER_VERSION} to {NEWEST_VERSION}")
         rules = [_rule(rule, f"rules[{number}]") for number, rule in enumerate(file.rules)]
     except (msgspec.ValidationError, ValueError) as error:
         raise _refused(f"{where}: {error}") from error
@@ -92,6 +110,8 @@ def _rule(rule: _Rule, where: str) -> Rule:
     if sum(when is not None for when in whens) != 1:
         raise ValueError(f"{where} says one of at_s, on and after")
     event = rule.on or rule.after or ""
+    if rule.on in (CONNECT, FILL):
+        raise ValueError(f"{where}: nothing can be done before {rule.on}; write `after: {rule.on}`")
     if event and event not in EVENTS:
         raise ValueError(
             f"{where} waits for {event!r}, which never happens; {did_you_mean(event, EVENTS)}".rstrip("; ")
@@ -113,9 +133,24 @@ def _action(given: object, where: str) -> Action:
     if name not in ACTIONS:
         raise ValueError(f"{where}: there is no action {name!r}; {did_you_mean(str(name), ACTIONS)}".rstrip("; "))
     try:
-        return msgspec.convert(values, ACTIONS[name])
+        action = msgspec.convert(values, ACTIONS[name])
     except msgspec.ValidationError as error:
         raise ValueError(f"{where} ({name}): {error}") from error
+    _refuse_unbounded(action, f"{where} ({name})")
+    message = getattr(action, "message", None)
+    if message is not None and message not in MESSAGES:
+        near = did_you_mean(message, MESSAGES)
+        raise ValueError(f"{where} ({name}): there is no message {message!r}; {near}".rstrip("; "))
+    return action
+
+
+def _refuse_unbounded(values: object, where: str) -> None:
+    for name in values.__struct_fields__:  # type: ignore[attr-defined] # a msgspec.Struct
+        value = getattr(values, name)
+        if isinstance(value, Decimal | float) and not math.isfinite(value):
+            raise ValueError(f"{where}: {name} was {value}, it is a number")
+        if name in _COUNTS and isinstance(value, int | float) and value < 0:
+            raise ValueError(f"{where}: {name} was {value}, it is at least 0")
 
 
 def _refused(what: str) -> UsageError:

@@ -24,6 +24,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: DU… and DF… are paper accounts. cash: USD. entitled: real-time data is subscribed. read_only: TWS's
     switch "Read-Only API". master_client_id: sees every client's executions and commissions. max_version: 176, or up to
     178 when the client knows it. max_messages_per_s: above it come error 100 and the end of the connection.
+    wall_clock: the venue's time begins at the machine's date and time, not at the quotes' own.
     """
 
     account: str = "DU1234567"
@@ -34,3 +35,4 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     master_client_id: int | None = None
     max_version: int = SERVER_VERSION
     max_messages_per_s: int = 50
+    wall_clock: bool = False
