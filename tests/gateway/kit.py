@@ -16,10 +16,15 @@ import pytest
 LIBRARIES = ("ib_async", "ib_insync")
 
 
+def is_installed(name: str) -> bool:
+    """Return whether a client library is there."""
+    return importlib.util.find_spec(name) is not None
+
+
 def library(name: str) -> Any:
     """Return a client library, or skip the test with the reason."""
-    if importlib.util.find_spec(name) is None:
-        pytest.skip(f"{name} is not installed")
+    if not is_installed(name):
+        pytest.skip(f"{name} is not installed: nothing was driven with it")
     return importlib.import_module(name)
 
 

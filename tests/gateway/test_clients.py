@@ -6,11 +6,19 @@ import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 
+import pytest
+
 from aurora.gateway.running import RunningGateway
 from tests.gateway.conftest import StandingQuotes
-from tests.gateway.kit import Trader, run, until
+from tests.gateway.kit import LIBRARIES, Trader, library, run, until
 
 Make = Callable[[], Trader]
+
+
+@pytest.mark.parametrize("name", LIBRARIES)
+def test_each_client_is_here(name: str) -> None:
+    """A client library that is not installed is one skipped test with its name, so that nobody takes it for driven."""
+    assert library(name).IB
 
 
 # ── Connecting ───────────────────────────────────────────────────────────────────────────────────────────────────────
