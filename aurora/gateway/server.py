@@ -6,6 +6,7 @@ import asyncio
 import re
 import socket
 import struct
+from collections import deque
 from collections.abc import Callable
 
 from aurora.gateway.gateway import Gateway
@@ -51,7 +52,7 @@ class Connection(asyncio.Protocol):
         self._stalled = False
         self._ended = ""
         self.is_lost = False
-        self._sent_at: list[float] = []
+        self._sent_at: deque[float] = deque()
 
     def _is_silent(self) -> bool:
         return bool(self._ended) or self._stalled
@@ -145,7 +146,9 @@ class Connection(asyncio.Protocol):
 
     def _is_too_fast(self) -> bool:
         now = self._loop.time()  # TWS counts by the wall clock, whatever time it is at the venue
-        self._sent_at = [at for at in self._sent_at if now - at < 1] + [now]
+        self._sent_at.append(now)
+        while now - self._sent_at[0] >= 1:
+            self._sent_at.popleft()
         return len(self._sent_at) > self._gateway.settings.max_messages_per_s
 
     # ── The line to the client ───────────────────────────────────────────────────────────────────────────────────────
