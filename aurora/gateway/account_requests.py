@@ -12,10 +12,9 @@ MAX_SUMMARIES = 2
 
 def positions(call: Call) -> None:
     """Answer reqPositions: all positions, the end, and every change from now on."""
-    account = call.gateway.venue.account
-    for held in account.positions():
+    for held in call.gateway.venue.account.positions():
         if held.quantity:
-            call.session.send(messages.position(account.name, call.gateway.listings[held.symbol], held))
+            call.gateway.reports.send_position(call.session, held)
     call.session.positions = True
     call.session.send(messages.position_end())
 
@@ -30,7 +29,7 @@ def account_updates(call: Call) -> None:
     call.fields.skip(1)
     call.session.account_updates = call.fields.flag()
     if call.session.account_updates:
-        call.gateway.send_account(call.session)
+        call.gateway.reports.send_updates(call.session)
         call.session.send(messages.account_download_end(call.gateway.venue.account.name))
 
 
@@ -45,7 +44,7 @@ def summary(call: Call) -> None:
         call.session.send(error(request_id, 322, text))
         return
     call.session.summaries[request_id] = tags
-    call.gateway.send_summary(call.session, request_id)
+    call.gateway.reports.send_summary(call.session, request_id)
     call.session.send(messages.account_summary_end(request_id))
 
 
@@ -60,7 +59,7 @@ def multi(call: Call) -> None:
     call.fields.skip(1)
     request_id = call.fields.whole()
     call.session.multi_updates.add(request_id)
-    call.gateway.send_multi(call.session, request_id)
+    call.gateway.reports.send_multi(call.session, request_id)
     call.session.send(messages.account_update_multi_end(request_id))
 
 

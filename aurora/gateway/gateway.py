@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from decimal import Decimal
-from typing import Protocol
 
 from aurora.clock import SystemClock
 from aurora.gateway import messages, order_layout
-from aurora.gateway.account import WORDS, Account
+from aurora.gateway.account import Account
+from aurora.gateway.account_reports import REFRESH_S, AccountReports
 from aurora.gateway.feed import Feed
+from aurora.gateway.hooks import Hooks, NoFaults
 from aurora.gateway.listings import Listings
 from aurora.gateway.messages import Message
 from aurora.gateway.orders import Execution, VenueOrder
@@ -23,28 +23,9 @@ from aurora.gateway.wire import Fields
 from aurora.market.position import Position
 from aurora.quotes.base import QuoteSource
 
-ACCOUNT_REFRESH_S = 180
-"""IB sends account values every three minutes, and when a position changes."""
-
 _WELCOME = ((2104, "Market data farm connection is OK:usfarm"),
             (2106, "HMDS data farm connection is OK:ushmds"),
             (2158, "Sec-def data farm connection is OK:secdefil"))  # fmt: skip
-
-
-class Hooks(Protocol):
-    """Where a scenario reaches in; without one, everything passes as it is."""
-
-    def filter(self, session: Session, message: Message) -> None:
-        """Send `message` to `session`, or do something else to it."""
-
-    def around(self, session: Session, request: str, values: list[str], handle: Callable[[], None]) -> None:
-        """Handle a request, or do something else to it."""
-
-    def on_connect(self, session: Session) -> None:
-        """A client said startApi."""
-
-    def on_fill(self, fill: Execution) -> None:
-        """An order traded."""
 
 
 @dataclass(frozen=True)
@@ -54,24 +35,6 @@ class Call:
     gateway: Gateway
     session: Session
     fields: Fields
-
-
-class NoFaults:
-    """Nothing goes wrong."""
-
-    def filter(self, session: Session, message: Message) -> None:
-        """Send it."""
-        session.transmit(message)
-
-    def around(self, session: Session, request: str, values: list[str], handle: Callable[[], None]) -> None:
-        """Handle it."""
-        handle()
-
-    def on_connect(self, session: Session) -> None:
-        """Do nothing."""
-
-    def on_fill(self, fill: Execution) -> None:
-        """Do nothing."""
 
 
 class Gateway:
@@ -100,10 +63,11 @@ class Gateway:
         }
         account = Account(self.settings.account, self.settings.cash, start)
         self.venue = Venue(account, self, self.now, seed)
+        self.reports = AccountReports(self.venue, self.listings, self.now)
         self._source = source
         self._held: list[Callable[[], None]] = []
         self.faults: Hooks = NoFaults()
-        self.timers.after(ACCOUNT_REFRESH_S, self._refresh_accounts)
+        self.timers.after(REFRESH_S, self._refresh_accounts)
         self.quote()
 
     def now(self) -> datetime:
@@ -201,7 +165,8 @@ class Gateway:
             for session in self.listeners(fill.order, master=True):
                 session.send(messages.execution(messages.NO_REQUEST, fill, session.version))
                 session.send(messages.commission_report(fill))
-            self._position_changed(fill.order.listing.symbol)
+            for session in self.all_sessions():
+                self.reports.position_changed(session, fill.order.listing.symbol)
         self.faults.on_fill(fill)
 
     def listeners(self, order: VenueOrder, *, master: bool = False) -> Iterator[Session]:
@@ -211,58 +176,8 @@ class Gateway:
             if own or (master and session.client_id == self.settings.master_client_id):
                 yield session
 
-    # ── The account ──────────────────────────────────────────────────────────────────────────────────────────────────
-    def account_values(self) -> Iterator[tuple[str, str, str]]:
-        """Yield the account's values: tag, value, currency (empty where it is no money)."""
-        for tag, value in WORDS.items():
-            yield tag, value, ""
-        for tag, value in self.venue.account.values(self.venue.prices()).items():
-            yield tag, value, "USD"
-
-    def send_account(self, session: Session) -> None:
-        """Send account values and portfolio to a session that subscribed to them."""
-        account = self.venue.account
-        for tag, value, currency in self.account_values():
-            session.send(messages.account_value(tag, value, currency, account.name))
-        for held in account.positions():
-            self.send_portfolio(session, held)
-        session.send(messages.account_time(self.now()))
-
-    def send_portfolio(self, session: Session, held: Position) -> None:
-        """Send one position with its market value."""
-        account = self.venue.account
-        price = self.venue.prices().get(held.symbol, held.average_cost).quantize(Decimal("0.0001"))
-        stock = self.listings[held.symbol]
-        session.send(messages.portfolio_value(account.name, stock, held, price, account.realized(held.symbol)))
-
-    def send_summary(self, session: Session, request_id: int) -> None:
-        """Send the values that a summary asked for."""
-        tags = session.summaries[request_id]
-        for tag, value, currency in self.account_values():
-            if tag in tags or "All" in tags:
-                session.send(messages.account_summary(request_id, self.venue.account.name, tag, value, currency))
-
-    def send_multi(self, session: Session, request_id: int) -> None:
-        """Send the values of a request for account updates of its own."""
-        for tag, value, currency in self.account_values():
-            session.send(messages.account_update_multi(request_id, self.venue.account.name, tag, value, currency))
-
-    def _position_changed(self, symbol: str) -> None:
-        held = self.venue.account.held(symbol)
-        for session in self.all_sessions():
-            if session.positions:
-                session.send(messages.position(self.venue.account.name, self.listings[symbol], held))
-            if session.account_updates:
-                self.send_portfolio(session, held)
-
     def _refresh_accounts(self) -> None:
-        self.timers.after(ACCOUNT_REFRESH_S, self._refresh_accounts)
-        if not self.link_up:
-            return
-        for session in self.all_sessions():
-            if session.account_updates:
-                self.send_account(session)
-            for request_id in session.summaries:
-                self.send_summary(session, request_id)
-            for request_id in session.multi_updates:
-                self.send_multi(session, request_id)
+        self.timers.after(REFRESH_S, self._refresh_accounts)
+        if self.link_up:
+            for session in self.all_sessions():
+                self.reports.refresh(session)

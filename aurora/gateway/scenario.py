@@ -24,7 +24,7 @@ EVENTS = frozenset((CONNECT, FILL, *(request.name.lower() for request in In)))
 MESSAGES = frozenset(message.name.lower() for message in Out)
 """What a rule may lose, delay or repeat."""
 
-_COUNTS = ("times", "copies", "for_s", "bid_size", "ask_size", "max_messages_per_s")
+_COUNTS = ("times", "copies", "for_s", "bid_size", "ask_size", "max_messages_per_s", "handshake_s", "max_waiting_bytes")
 
 
 class _Rule(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -17,12 +17,6 @@ from aurora.gateway.session import Session
 from aurora.gateway.settings import NEWEST_VERSION, SERVER_VERSION
 from aurora.gateway.wire import PREFIX, FieldError, Fields, FrameReader, WireError, pack, split_fields
 
-HANDSHAKE_S = 10.0
-"""How long a connection may take to say startApi."""
-
-MAX_WAITING = 64 << 20
-"""Bytes that may wait for a client which does not read."""
-
 _VERSIONS = re.compile(rb"v([0-9]{1,4})\.\.([0-9]{1,4})(?: .*)?", re.DOTALL)
 _START_API = "71"
 
@@ -63,7 +57,7 @@ class Connection(asyncio.Protocol):
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
         self._loop = asyncio.get_running_loop()
-        self._deadline = self._loop.call_later(HANDSHAKE_S, self._late)
+        self._deadline = self._loop.call_later(self._gateway.settings.handshake_s, self._late)
         peer = transport.get_extra_info("peername")
         self.name = f"{peer[0]}:{peer[1]}" if peer else "a client"
         transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -132,7 +126,7 @@ class Connection(asyncio.Protocol):
             self._say(f"{self.name} connected at version {self._version}")
 
     def _late(self) -> None:
-        self.reset(f"no startApi came within {HANDSHAKE_S:g} s")
+        self.reset(f"no startApi came within {self._gateway.settings.handshake_s:g} s")
 
     # ── Requests ─────────────────────────────────────────────────────────────────────────────────────────────────────
     def _request(self, body: bytes) -> None:
@@ -164,7 +158,7 @@ class Connection(asyncio.Protocol):
         data, self._out = b"".join(self._out), []
         if not data or self._stalled or self._transport.is_closing():
             return
-        if self._transport.get_write_buffer_size() > MAX_WAITING:
+        if self._transport.get_write_buffer_size() > self._gateway.settings.max_waiting_bytes:
             self.reset("it did not read what it asked for")
             return
         if self._piece and len(data) > self._piece:

@@ -21,10 +21,16 @@ class StartPosition(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The set-up of a gateway; a scenario's `settings` writes the same names.
 
-    account: DU… and DF… are paper accounts. cash: USD. entitled: real-time data is subscribed. read_only: TWS's
-    switch "Read-Only API". master_client_id: sees every client's executions and commissions. max_version: 176, or up to
-    178 when the client knows it. max_messages_per_s: above it come error 100 and the end of the connection.
-    wall_clock: the venue's time begins at the machine's date and time, not at the quotes' own.
+    account:            DU… and DF… are paper accounts.
+    cash:               USD at the start; positions: what it holds then.
+    entitled:           real-time data is subscribed.
+    read_only:          TWS's switch "Read-Only API".
+    master_client_id:   who sees every client's executions and commissions.
+    max_version:        176, or up to 178 when the client knows it.
+    max_messages_per_s: above it come error 100 and the end of the connection.
+    handshake_s:        how long a connection may take to say startApi, by the wall clock.
+    max_waiting_bytes:  what may wait for a client that does not read.
+    wall_clock:         the venue's time begins at the machine's date and time, not at the quotes' own.
     """
 
     account: str = "DU1234567"
@@ -35,4 +41,6 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     master_client_id: int | None = None
     max_version: int = SERVER_VERSION
     max_messages_per_s: int = 50
+    handshake_s: float = 10.0
+    max_waiting_bytes: int = 64 << 20
     wall_clock: bool = False

@@ -151,3 +151,35 @@ def test_random_bytes_never_break_it(quiet: RunningGateway) -> None:
             client.socket.sendall(random.randbytes(random.randint(1, 3000)))
         client.close()
     still_serves(quiet)
+
+
+def test_a_connection_that_says_nothing_ends(start: Callable[..., RunningGateway]) -> None:
+    """Who does not say startApi in time is let go; who has said it may be silent for ever."""
+    gateway = start(handshake_s=0.2)
+    silent, half, good = Raw(gateway.port), Raw(gateway.port), Raw(gateway.port)
+    good.start()
+    half.socket.sendall(HELLO)
+    assert silent.ended()
+    assert half.ended()
+    good.send(49, 1)
+    assert good.receive_until(49)
+    for each in (silent, half, good):
+        each.close()
+
+
+def test_a_client_that_does_not_read_is_let_go(start_gateway: Callable[..., RunningGateway]) -> None:
+    """What waits for a client has a limit; another client is served meanwhile."""
+    scenario = {"scenario": "deaf", "settings": {"max_waiting_bytes": 100_000, "max_messages_per_s": 1000}}
+    gateway = start_gateway(scenario, symbols=tuple(f"S{number}" for number in range(20)))
+    deaf = Raw(gateway.port)
+    deaf.start()
+    deaf.receive_until(9)
+    for number in range(20):
+        deaf.send(1, 11, number, *stock_fields(f"S{number}"), 0, "", 0, 0, "")
+    for _ in range(60):
+        gateway.advance(60)
+        if not gateway.call(lambda: gateway.gateway.sessions):
+            break
+    assert not gateway.call(lambda: gateway.gateway.sessions)
+    still_serves(gateway)
+    deaf.close()
