@@ -30,6 +30,7 @@ SHORT = {
     "schema": "print the JSON Schema of runbooks",
     "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
     "completion": "print what makes TAB complete: completion bash|zsh|fish",
+    "gateway": "run a simulated IB Gateway on this machine",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
 }
 
@@ -231,6 +232,16 @@ def _completion(program: str) -> ExactParser:
     return parser
 
 
+def _gateway(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--port", type=whole_number, default=7497, metavar="N", help="where it listens (default 7497)")
+    parser.add_argument("--scenario", metavar="FILE", help="what goes wrong when (nothing unless named)")
+    parser.add_argument("--quotes", default="dummy", metavar="TEXT", help="dummy or replay:PATH (default dummy)")
+    parser.add_argument("--symbols", default="SPY,TSLA", metavar="A,B", help="what is listed (default SPY,TSLA)")
+    parser.add_argument("--speed", type=whole_number, default=1, metavar="N", help="venue seconds a second (default 1)")
+    return parser
+
+
 _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "runs": _runs,
     "show": _show,
@@ -245,5 +256,6 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "schema": _plain,
     "new": _new,
     "completion": _completion,
+    "gateway": _gateway,
     "doctor": _plain,
 }
