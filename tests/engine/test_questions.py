@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import selectors
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import cast
 
 import pytest
 
@@ -14,6 +14,7 @@ from aurora.engine.graph import Node
 from aurora.engine.prompts import Answer, Prompt, Terminal
 from aurora.engine.questions import Questions
 from aurora.engine.timers import Timers
+from aurora.journal import Event
 
 
 @pytest.mark.parametrize(("waited", "accepted", "reason"), [(9.9, True, "answered"), (10.0, False, "timed out")])
@@ -25,7 +26,7 @@ def test_yes_that_came_with_the_timeout(waited: float, accepted: bool, reason: s
         questions = Questions(
             Terminal(lambda _: None, reading),
             selector,
-            cast("Any", lambda *_: None),
+            lambda type_, data: Event(1, "", type_, data),
             Timers(clock),
             lambda node, prompt, answer: answers.append(answer),
         )
