@@ -166,9 +166,6 @@ class Venue:
         self._listener.order_changed(order)
 
     def prices(self) -> dict[str, Decimal]:
-        """Return the price at which each symbol is valued: the mid of its quote."""
-        quotes = ((order_symbol, self.book.quote(order_symbol)) for order_symbol in self._symbols())
-        return {symbol: quote.mid for symbol, quote in quotes if quote is not None and quote.mid is not None}
-
-    def _symbols(self) -> list[str]:
-        return [held.symbol for held in self.account.positions()]
+        """Return the price at which each position is valued: the mid of its quote."""
+        quotes = (self.book.quote(held.symbol) for held in self.account.positions())
+        return {quote.symbol: quote.mid for quote in quotes if quote is not None and quote.mid is not None}

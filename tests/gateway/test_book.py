@@ -117,6 +117,15 @@ def test_nothing_trades_in_a_halt_or_without_a_price(venue: Venue) -> None:
     assert order.filled == filled + 300
 
 
+def test_an_order_that_comes_in_a_halt_waits(venue: Venue) -> None:
+    """An order that got in while trading was halted trades when it goes on."""
+    venue.on_quote(quote(halted=True))
+    order = place(venue, BUY, 100, "100.02")
+    assert order.filled == 0
+    venue.on_quote(quote())
+    assert order.status is Status.FILLED
+
+
 def test_what_is_not_transmitted_does_not_trade(venue: Venue) -> None:
     """An order with transmit off is inactive until it is sent again with transmit on."""
     order = place(venue, BUY, 100, "100.02", transmit=False)

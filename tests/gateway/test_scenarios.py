@@ -169,7 +169,7 @@ def test_the_link_to_ib_is_lost_and_restored(
         gateway.advance(1)
         await client.fence()
         assert ticker.bid == (100 if state == "lost" else 98.97)
-        assert trade.fills == []
+        assert (trade.fills, trade.orderStatus.status) == ([], "Submitted")
         (fill,) = await client.ib.reqExecutionsAsync()
         assert fill.execution.permId == trade.order.permId
 
@@ -244,6 +244,20 @@ def test_the_socket_is_reset_right_after_an_order(start: Start, trader: Make) ->
     run(story)
 
 
+def test_a_reset_is_no_ordinary_end(start: Start) -> None:
+    """The peer's kernel sees a reset (RST), not the end of a stream, and nothing that was waiting."""
+    gateway = start({"after": "place_order", "do": ["reset"]})
+    client = Raw(gateway.port)
+    client.start()
+    client.receive_until(9)
+    for _ in range(3):
+        client.receive()  # the welcome
+    client.send(*order_fields(1, "BUY", 10, "LMT", 99))
+    with pytest.raises(ConnectionResetError):
+        client.receive()
+    client.close()
+
+
 def test_a_half_open_socket(start: Start, trader: Make) -> None:
     """The connection stands, nothing comes any more, and the client id stays taken (326)."""
     gateway = start({"on": "req_ids", "do": ["half_open"]})
@@ -263,7 +277,7 @@ def test_a_half_open_socket(start: Start, trader: Make) -> None:
 
 
 def test_too_many_messages(start: Start) -> None:
-    """More than fifty messages in a second are answered with 100, and the connection ends."""
+    """More than fifty messages in a second are answered with 100 and the end, also to who goes on sending."""
     gateway = start()
     client = Raw(gateway.port)
     client.start()
@@ -444,6 +458,24 @@ def test_orders_of_others(start: Start, trader: Make) -> None:
         assert seen == {0: 0, 9: 4}
 
     run(story)
+
+
+def test_manual_orders_are_heard_once_they_are_bound(start: Start) -> None:
+    """Client 0 hears nothing of manual orders before it asks to bind them, and of each one afterwards."""
+    by_hand = {"order": {"symbol": "SPY", "side": "BUY", "quantity": 5, "limit": 90}}
+    gateway = start({"at_s": 1, "do": [by_hand]}, {"at_s": 2, "do": [by_hand]})
+    client = Raw(gateway.port)
+    client.start(client_id=0)
+    heard = []
+    for _ in range(2):
+        gateway.advance(1)
+        client.send(49, 1)
+        heard.append([fields[0] for fields in client.receive_until(49)].count("5"))
+        client.send(15, 1, 1)
+        client.send(49, 1)
+        client.receive_until(49)
+    client.close()
+    assert heard == [0, 2]  # pre-submitted, then submitted
 
 
 def test_the_clock_is_off(start: Start, trader: Make) -> None:
