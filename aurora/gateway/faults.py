@@ -29,6 +29,7 @@ class Faults:
         self._gateway = gateway
         self._seen = [0] * len(scenario.rules)
         self._rules = scenario.rules
+        self._acting: list[Rule] = []
         gateway.faults = self
         for rule in scenario.rules:
             if rule.at_s is not None:
@@ -88,10 +89,15 @@ class Faults:
         client = moment.session.client_id if moment.session else None
         return rule.client in (None, client) and rule.symbol in (None, moment.symbol)
 
-    @staticmethod
-    def _act(rule: Rule, moment: Moment) -> None:
-        for action in rule.actions:
-            action.act(moment)
+    def _act(self, rule: Rule, moment: Moment) -> None:
+        if rule in self._acting:
+            return  # what a rule does is no event for the same rule
+        self._acting.append(rule)
+        try:
+            for action in rule.actions:
+                action.act(moment)
+        finally:
+            self._acting.remove(rule)
 
 
 def open_gateway(source: QuoteSource, symbols: tuple[str, ...], scenario: Scenario) -> Gateway:

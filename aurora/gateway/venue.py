@@ -29,7 +29,10 @@ class Listener(Protocol):
         """An order stands differently now."""
 
     def executed(self, fill: Execution) -> None:
-        """An order traded, or a trade was corrected; the account is booked already."""
+        """An order traded; the account is booked already."""
+
+    def corrected(self, fill: Execution) -> None:
+        """A trade of the past is another one now, under a new id; the account is booked already."""
 
 
 class Venue:
@@ -127,7 +130,7 @@ class Venue:
         self.account.correct(order.listing.symbol, order.side, change)
         right = replace(wrong, exec_id=f"{stem}.{int(number) + 1:02d}", price=price, average_price=order.average_price)
         self.executions[self.executions.index(wrong)] = right
-        self._listener.executed(right)
+        self._listener.corrected(right)
         return right
 
     # ── Matching ─────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -490,6 +490,24 @@ def test_the_clock_is_off(start: Start, trader: Make) -> None:
     run(story)
 
 
+def test_a_rule_is_no_event_for_itself(start: Start) -> None:
+    """A rule that trades whenever something traded does so once, and a correction is no fill."""
+    order = {"order": {"symbol": "SPY", "side": "BUY", "quantity": 1, "limit": 101}}
+    gateway = start(
+        {"after": "fill", "times": 0, "do": [order]},
+        {"after": "fill", "times": 0, "wait_s": 1, "do": [{"correct": {"by": 1}}]},
+    )
+    client = Raw(gateway.port)
+    client.start()
+    client.send(*order_fields(1, "BUY", 10, "LMT", 101))
+    client.send(49, 1)
+    client.receive_until(49)
+    gateway.advance(10)
+    ids = gateway.call(lambda: [fill.exec_id[-2:] for fill in gateway.gateway.venue.executions])
+    client.close()
+    assert ids == ["01", "03"]  # both fills are followed by a correction of the latest execution
+
+
 def test_rules_choose_their_events(start: Start) -> None:
     """`nth` and `times` say which of several events a rule means, `client` and `symbol` whose."""
     which = {"on": "place_order", "nth": 2, "times": 1, "client": 1, "symbol": "SPY"}
