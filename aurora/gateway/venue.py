@@ -87,7 +87,7 @@ class Venue:
         """Give a working order new terms; it loses its place in the queue."""
         self.book.remove(order)
         order.terms = terms
-        order.queue_ahead = None
+        order.queue_ahead, order.has_waited = None, False
         if order.remaining <= 0:
             self._finish(order, Status.FILLED)
         else:
