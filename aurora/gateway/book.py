@@ -1,8 +1,9 @@
 """The matching engine: orders against the displayed quote, by price, then by time.
 
-An order that comes in takes from the far side what is displayed, once a quote. What is left of it waits at its limit
-behind the displayed size of that price. It trades there when the size before it is gone, or when the far side comes
-to its limit. Quotes show no trades, so every reduction of the displayed size counts as traded.
+An order that comes in takes from the far side what is displayed, once a quote. What is left of it goes on taking
+while the far side is within its limit; else it waits at its limit behind the displayed size of that price. It trades
+there when the size before it is gone, or when the far side comes to its limit. Quotes show no trades, so every
+reduction of the displayed size counts as traded.
 """
 
 from __future__ import annotations
@@ -57,7 +58,7 @@ class Book:
             return
         for order in self._by_priority(quote.symbol):
             if not order.status.is_done:  # what happened to one order may have ended another
-                self._take(order, quote, resting=True)
+                self._take(order, quote)
                 self._advance(order, old, quote)
 
     def _by_priority(self, symbol: str) -> list[VenueOrder]:
@@ -67,11 +68,12 @@ class Book:
 
         return sorted(self._orders.get(symbol, ()), key=rank)  # stable: time decides between equal prices
 
-    def _take(self, order: VenueOrder, quote: Quote, *, resting: bool = False) -> None:
+    def _take(self, order: VenueOrder, quote: Quote) -> None:
         price, _ = quote.far_touch(order.side)
         if price is None or not order.is_marketable(price):
+            order.has_waited = True
             return
-        if resting and order.terms.limit is not None:
+        if order.has_waited and order.terms.limit is not None:
             price = order.terms.limit  # who waited gets the price it waited at
         place = order.listing.symbol, order.side
         quantity = min(order.remaining, self._left.get(place, 0))

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from functools import partial
 
 from aurora.gateway.bends import Bend
 from aurora.gateway.gateway import Gateway
@@ -16,6 +18,8 @@ from aurora.quotes.base import QuoteSource
 _ORDER_REQUESTS = {"place_order": (0, 2), "cancel_order": (1, None)}
 """Where a request says its order id and symbol."""
 
+_ORDER_ID = re.compile(r"[0-9]{1,10}")
+
 
 class Faults:
     """A scenario at work on one gateway."""
@@ -25,10 +29,11 @@ class Faults:
         self._gateway = gateway
         self._seen = [0] * len(scenario.rules)
         self._rules = scenario.rules
+        self._acting: list[Rule] = []
         gateway.faults = self
         for rule in scenario.rules:
             if rule.at_s is not None:
-                gateway.timers.after(rule.at_s, lambda rule=rule: self._act(rule, Moment(gateway, self._bends)))  # type: ignore[misc] # mypy can't infer a bound default
+                gateway.timers.after(rule.at_s, partial(self._act, rule, Moment(gateway, self._bends)))
 
     def filter(self, session: Session, message: Message) -> None:
         """Send a message as the first bend that claims it has it, or as it is."""
@@ -46,7 +51,8 @@ class Faults:
         moment = Moment(self._gateway, self._bends, session, handle=handle)
         if request in _ORDER_REQUESTS:
             place, symbol = _ORDER_REQUESTS[request]
-            moment.order_id = int(values[place]) if len(values) > place and values[place].isdigit() else 0
+            named = values[place] if len(values) > place else ""
+            moment.order_id = int(named) if _ORDER_ID.fullmatch(named) else 0
             moment.symbol = values[symbol] if symbol is not None and len(values) > symbol else ""
             moment.order_of = lambda: self._gateway.venue.find(session.client_id, moment.order_id)
         self._fire("on", request, moment)
@@ -74,7 +80,7 @@ class Faults:
             if past < 0 or (rule.times and past >= rule.times):
                 continue
             if rule.wait_s:
-                self._gateway.timers.after(rule.wait_s, lambda rule=rule: self._act(rule, moment))  # type: ignore[misc] # mypy can't infer a bound default
+                self._gateway.timers.after(rule.wait_s, partial(self._act, rule, moment))
             else:
                 self._act(rule, moment)
 
@@ -83,10 +89,15 @@ class Faults:
         client = moment.session.client_id if moment.session else None
         return rule.client in (None, client) and rule.symbol in (None, moment.symbol)
 
-    @staticmethod
-    def _act(rule: Rule, moment: Moment) -> None:
-        for action in rule.actions:
-            action.act(moment)
+    def _act(self, rule: Rule, moment: Moment) -> None:
+        if rule in self._acting:
+            return  # what a rule does is no event for the same rule
+        self._acting.append(rule)
+        try:
+            for action in rule.actions:
+                action.act(moment)
+        finally:
+            self._acting.remove(rule)
 
 
 def open_gateway(source: QuoteSource, symbols: tuple[str, ...], scenario: Scenario) -> Gateway:

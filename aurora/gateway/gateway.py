@@ -161,13 +161,17 @@ class Gateway:
 
     def executed(self, fill: Execution) -> None:
         """Tell of a fill and its commission: the order's client, and the master client."""
+        self.corrected(fill)
+        self.faults.on_fill(fill)
+
+    def corrected(self, fill: Execution) -> None:
+        """Tell of a fill that is another one now; it is told as every fill is."""
         if self.link_up:
             for session in self.listeners(fill.order, master=True):
                 session.send(messages.execution(messages.NO_REQUEST, fill, session.version))
                 session.send(messages.commission_report(fill))
             for session in self.all_sessions():
                 self.reports.position_changed(session, fill.order.listing.symbol)
-        self.faults.on_fill(fill)
 
     def listeners(self, order: VenueOrder, *, master: bool = False) -> Iterator[Session]:
         """Yield the sessions that hear of an order: manual orders go to client 0 when it asked to bind them."""

@@ -58,6 +58,7 @@ class VenueOrder:
     """An order at the venue, known by its permId; order id and client id name it only for the client that placed it.
 
     queue_ahead: displayed shares at the limit that came first; None until the market touches the limit.
+    has_waited: there was a quote at which it could not trade at once.
     """
 
     perm_id: int
@@ -74,6 +75,7 @@ class VenueOrder:
     last_price: Decimal = Decimal(0)
     fees: Decimal = Decimal(0)
     queue_ahead: int | None = None
+    has_waited: bool = False
     why_held: str = ""
     completed: datetime | None = None
 

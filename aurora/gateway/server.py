@@ -17,6 +17,9 @@ from aurora.gateway.session import Session
 from aurora.gateway.settings import NEWEST_VERSION, SERVER_VERSION
 from aurora.gateway.wire import PREFIX, FieldError, Fields, FrameReader, WireError, pack, split_fields
 
+PARTING_S = 1.0
+"""How long a client whose connection was ended may take to close its side."""
+
 _VERSIONS = re.compile(rb"v([0-9]{1,4})\.\.([0-9]{1,4})(?: .*)?", re.DOTALL)
 _START_API = "71"
 
@@ -84,11 +87,16 @@ class Connection(asyncio.Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """End the session; the venue keeps its orders."""
         self._deadline.cancel()
-        reason = self._ended or ("the client closed it" if exc is None else f"the connection broke: {exc}")
-        self._ended, self.is_lost = reason, True
+        self.is_lost = True
+        self._end("the client closed it" if exc is None else f"the connection broke: {exc}")
+
+    def _end(self, reason: str) -> None:
+        if self._ended:
+            return
+        self._ended = reason
+        self._say(f"{self.name} ended: {reason}")
         if self._session is not None:
             self._gateway.end_session(self._session)
-        self._say(f"{self.name} ended: {reason}")
 
     # ── The handshake ────────────────────────────────────────────────────────────────────────────────────────────────
     def _prefix(self) -> bool:
@@ -168,19 +176,25 @@ class Connection(asyncio.Protocol):
         self._transport.write(data)
 
     def close(self, reason: str) -> None:
-        """Send what waits, then end the connection."""
+        """Send what waits, then end the connection.
+
+        What the client still sends is read and dropped: the kernel would answer it with a reset, which overtakes the
+        last message.
+        """
         if self._ended:
             return
         self._piece = 0
         self._flush()
-        self._ended = reason
-        self._transport.close()
+        self._end(reason)
+        self._transport.write_eof()
+        self._deadline.cancel()
+        self._deadline = self._loop.call_later(PARTING_S, self._transport.abort)
 
     def reset(self, reason: str) -> None:
         """End the connection at once: what waits is lost."""
-        if self._ended:
+        if self.is_lost:
             return
-        self._ended = reason
+        self._end(reason)
         self._out = []
         linger = struct.pack("ii", 1, 0)  # the kernel answers with RST, as a crashed or firewalled peer does
         self._transport.get_extra_info("socket").setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)

@@ -29,7 +29,10 @@ class Listener(Protocol):
         """An order stands differently now."""
 
     def executed(self, fill: Execution) -> None:
-        """An order traded, or a trade was corrected; the account is booked already."""
+        """An order traded; the account is booked already."""
+
+    def corrected(self, fill: Execution) -> None:
+        """A trade of the past is another one now, under a new id; the account is booked already."""
 
 
 class Venue:
@@ -84,7 +87,7 @@ class Venue:
         """Give a working order new terms; it loses its place in the queue."""
         self.book.remove(order)
         order.terms = terms
-        order.queue_ahead = None
+        order.queue_ahead, order.has_waited = None, False
         if order.remaining <= 0:
             self._finish(order, Status.FILLED)
         else:
@@ -127,7 +130,7 @@ class Venue:
         self.account.correct(order.listing.symbol, order.side, change)
         right = replace(wrong, exec_id=f"{stem}.{int(number) + 1:02d}", price=price, average_price=order.average_price)
         self.executions[self.executions.index(wrong)] = right
-        self._listener.executed(right)
+        self._listener.corrected(right)
         return right
 
     # ── Matching ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -166,9 +169,6 @@ class Venue:
         self._listener.order_changed(order)
 
     def prices(self) -> dict[str, Decimal]:
-        """Return the price at which each symbol is valued: the mid of its quote."""
-        quotes = ((order_symbol, self.book.quote(order_symbol)) for order_symbol in self._symbols())
-        return {symbol: quote.mid for symbol, quote in quotes if quote is not None and quote.mid is not None}
-
-    def _symbols(self) -> list[str]:
-        return [held.symbol for held in self.account.positions()]
+        """Return the price at which each position is valued: the mid of its quote."""
+        quotes = (self.book.quote(held.symbol) for held in self.account.positions())
+        return {quote.symbol: quote.mid for quote in quotes if quote is not None and quote.mid is not None}

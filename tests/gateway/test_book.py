@@ -66,6 +66,14 @@ def test_displayed_size_is_taken_once(venue: Venue) -> None:
     assert second.filled == 150
 
 
+def test_the_rest_of_a_marketable_order_goes_on_at_the_far_touch(venue: Venue) -> None:
+    """What is left of an order that trades at once pays the next far touch, not its own limit."""
+    order = place(venue, BUY, 400, "105")
+    venue.on_quote(quote(ask="100.03"))
+    assert [fill.price for fill in venue.executions] == [Decimal("100.02"), Decimal("100.03")]
+    assert order.status is Status.FILLED
+
+
 def test_price_comes_before_time(venue: Venue) -> None:
     """Of waiting orders the better price trades first, and of equal prices the earlier one."""
     low, high, late = (place(venue, BUY, 100, limit) for limit in ("99.98", "99.99", "99.99"))
@@ -115,6 +123,15 @@ def test_nothing_trades_in_a_halt_or_without_a_price(venue: Venue) -> None:
         assert order.filled == filled
     venue.on_quote(quote())
     assert order.filled == filled + 300
+
+
+def test_an_order_that_comes_in_a_halt_waits(venue: Venue) -> None:
+    """An order that got in while trading was halted trades when it goes on."""
+    venue.on_quote(quote(halted=True))
+    order = place(venue, BUY, 100, "100.02")
+    assert order.filled == 0
+    venue.on_quote(quote())
+    assert order.status is Status.FILLED
 
 
 def test_what_is_not_transmitted_does_not_trade(venue: Venue) -> None:

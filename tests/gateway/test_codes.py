@@ -134,6 +134,13 @@ def test_positions_follow_until_cancelled(client: Raw) -> None:
     assert [fields for fields in answers(client, limit(2, 101)) if fields[0] == "61"] == []
 
 
+def test_only_what_closes_has_a_realized_profit(client: Raw) -> None:
+    """A commission report of an opening trade has the largest double for its profit, as IB writes it."""
+    got = answers(client, limit(1, 101), limit(2, 99, side="SELL"))
+    reports = [(fields[3], fields[5]) for fields in got if fields[0] == "59"]
+    assert reports == [("1.00", "1.7976931348623157E308"), ("1.00", "-1.20")]
+
+
 def test_executions_are_filtered(client: Raw) -> None:
     """Symbol, side, client and account choose among the executions."""
     answers(client, limit(1, 101), limit(2, 99, side="SELL", symbol="TSLA"))

@@ -125,7 +125,7 @@ def test_random_requests_never_break_it(start_gateway: Callable[..., RunningGate
     """Five hundred orders with fields changed, left out and doubled at random end in answers, never in a traceback."""
     gateway = start_gateway({"scenario": "fuzz", "settings": {"max_messages_per_s": 1_000_000}})
     random = Random(5)
-    junk = ["", "x", "-1", "0", "1e39", "NaN", "é", "1" * 300, "2147483647", "\\", "SPY", "Infinity"]
+    junk = ["", "x", "-1", "0", "1e39", "NaN", "é", "1" * 300, "2147483647", "\\", "SPY", "Infinity", "²", "1" * 5000]
     client = Raw(gateway.port)
     client.start()
     for number in range(500):

@@ -169,7 +169,7 @@ def test_the_link_to_ib_is_lost_and_restored(
         gateway.advance(1)
         await client.fence()
         assert ticker.bid == (100 if state == "lost" else 98.97)
-        assert trade.fills == []
+        assert (trade.fills, trade.orderStatus.status) == ([], "Submitted")
         (fill,) = await client.ib.reqExecutionsAsync()
         assert fill.execution.permId == trade.order.permId
 
@@ -244,6 +244,20 @@ def test_the_socket_is_reset_right_after_an_order(start: Start, trader: Make) ->
     run(story)
 
 
+def test_a_reset_is_no_ordinary_end(start: Start) -> None:
+    """The peer's kernel sees a reset (RST), not the end of a stream, and nothing that was waiting."""
+    gateway = start({"after": "place_order", "do": ["reset"]})
+    client = Raw(gateway.port)
+    client.start()
+    client.receive_until(9)
+    for _ in range(3):
+        client.receive()  # the welcome
+    client.send(*order_fields(1, "BUY", 10, "LMT", 99))
+    with pytest.raises(ConnectionResetError):
+        client.receive()
+    client.close()
+
+
 def test_a_half_open_socket(start: Start, trader: Make) -> None:
     """The connection stands, nothing comes any more, and the client id stays taken (326)."""
     gateway = start({"on": "req_ids", "do": ["half_open"]})
@@ -263,7 +277,7 @@ def test_a_half_open_socket(start: Start, trader: Make) -> None:
 
 
 def test_too_many_messages(start: Start) -> None:
-    """More than fifty messages in a second are answered with 100, and the connection ends."""
+    """More than fifty messages in a second are answered with 100 and the end, also to who goes on sending."""
     gateway = start()
     client = Raw(gateway.port)
     client.start()
@@ -446,6 +460,24 @@ def test_orders_of_others(start: Start, trader: Make) -> None:
     run(story)
 
 
+def test_manual_orders_are_heard_once_they_are_bound(start: Start) -> None:
+    """Client 0 hears nothing of manual orders before it asks to bind them, and of each one afterwards."""
+    by_hand = {"order": {"symbol": "SPY", "side": "BUY", "quantity": 5, "limit": 90}}
+    gateway = start({"at_s": 1, "do": [by_hand]}, {"at_s": 2, "do": [by_hand]})
+    client = Raw(gateway.port)
+    client.start(client_id=0)
+    heard = []
+    for _ in range(2):
+        gateway.advance(1)
+        client.send(49, 1)
+        heard.append([fields[0] for fields in client.receive_until(49)].count("5"))
+        client.send(15, 1, 1)
+        client.send(49, 1)
+        client.receive_until(49)
+    client.close()
+    assert heard == [0, 2]  # pre-submitted, then submitted
+
+
 def test_the_clock_is_off(start: Start, trader: Make) -> None:
     """The venue's clock, as a client reads it, can be off."""
     gateway = start({"after": "connect", "do": [{"clock_skew": {"by_s": 90}}]})
@@ -456,6 +488,24 @@ def test_the_clock_is_off(start: Start, trader: Make) -> None:
         assert (now - gateway.call(gateway.gateway.now)).total_seconds() == 90
 
     run(story)
+
+
+def test_a_rule_is_no_event_for_itself(start: Start) -> None:
+    """A rule that trades whenever something traded does so once, and a correction is no fill."""
+    order = {"order": {"symbol": "SPY", "side": "BUY", "quantity": 1, "limit": 101}}
+    gateway = start(
+        {"after": "fill", "times": 0, "do": [order]},
+        {"after": "fill", "times": 0, "wait_s": 1, "do": [{"correct": {"by": 1}}]},
+    )
+    client = Raw(gateway.port)
+    client.start()
+    client.send(*order_fields(1, "BUY", 10, "LMT", 101))
+    client.send(49, 1)
+    client.receive_until(49)
+    gateway.advance(10)
+    ids = gateway.call(lambda: [fill.exec_id[-2:] for fill in gateway.gateway.venue.executions])
+    client.close()
+    assert ids == ["01", "03"]  # both fills are followed by a correction of the latest execution
 
 
 def test_rules_choose_their_events(start: Start) -> None:

@@ -18,6 +18,7 @@ class Told:
 
     def __init__(self) -> None:
         self.fills: list[Execution] = []
+        self.corrections: list[Execution] = []
         self.statuses: list[str] = []
 
     def order_changed(self, order: VenueOrder) -> None:
@@ -25,6 +26,9 @@ class Told:
 
     def executed(self, fill: Execution) -> None:
         self.fills.append(fill)
+
+    def corrected(self, fill: Execution) -> None:
+        self.corrections.append(fill)
 
 
 def make_venue(cash: int = 100_000) -> tuple[Venue, Told]:
