@@ -16,9 +16,10 @@ import pytest
 from aurora.alerts.base import Alert, Delivery
 from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
-from aurora.clock import ManualClock
+from aurora.clock import Clock, ManualClock
 from aurora.engine.profiles import load_profile
 from aurora.errors import VenueRefusal
+from aurora.execution.order_journal import Book, OrderJournal
 from aurora.market.mode import Mode
 from aurora.market.order import Order, Side
 from aurora.market.quote import Quote
@@ -55,6 +56,11 @@ def make_order(ref: str = "a-1", side: Side = Side.BUY, quantity: int = 5, limit
     """Return an order for SPY, decided at START."""
     values: dict[str, Any] = {"symbol": "SPY", "decided": START, "decision_mid": Decimal("168.005"), **more}
     return Order(ref, side=side, quantity=quantity, limit=Decimal(limit), **values)
+
+
+def make_orders(path: Path, clock: Clock) -> OrderJournal:
+    """Begin the order journal of a simulated account at `path`, which must not exist."""
+    return OrderJournal.create(path, Book("live", "simulated", "SIM", START.date()), clock)
 
 
 Script = Callable[[str, float, datetime], Quote | None]

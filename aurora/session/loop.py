@@ -10,6 +10,7 @@ from aurora.brokers.base import Broker
 from aurora.clock import Clock, SystemClock, iso
 from aurora.errors import SafetyStop, VenueRefusal
 from aurora.execution.flatten import flatten_book
+from aurora.execution.order_journal import OrderJournal
 from aurora.execution.router import Decision, Router, Settlement
 from aurora.market.order import Fill, OrderState, OrderStatus
 from aurora.market.quote import Quote
@@ -58,6 +59,8 @@ class Session:
         recorder: Recorder,
         ref_prefix: str,
         objection: str,
+        orders: OrderJournal,
+        unlock: str = "",
         on_progress: Callable[[float, float | None, str], None] = lambda *_: None,
         is_stopping: Callable[[], bool] = bool,
         stopwatch: Clock | None = None,
@@ -76,7 +79,9 @@ class Session:
             tripwires=settings.tripwires,
             limits=settings.limits,
             objection=objection,
+            orders=orders,
         )
+        self._unlock = unlock
         self.ended = ""
         self.halted = False
         self.flat = False
@@ -97,7 +102,7 @@ class Session:
         self._warmed_up = False
         self._new_fills: list[Fill] = []
         self._new_ends: list[OrderState] = []
-        self.start_equity = self._high_water = self._equity()
+        self.start_equity = self._equity()
         self._sizing = Sizing(
             settings.capital_usd,
             settings.limits.per_trade_notional_usd,
@@ -107,7 +112,8 @@ class Session:
 
     def run(self) -> None:
         """Trade until there is a reason to end, then leave; `ended` says why. Raises what could not be contained."""
-        self._times.wait_for_hours(self._is_interrupted)
+        if not self.breaker.locked:
+            self._times.wait_for_hours(self._is_interrupted)
         try:
             while not (reason := self._reason_to_end()):
                 self._poll()
@@ -272,12 +278,13 @@ class Session:
                     poll.orders.append(wish.order)
 
     def _check_losses(self) -> None:
-        equity = self._equity()
-        self._high_water = max(self._high_water, equity)
-        settings = self.settings
+        """Hold the day's loss, and the fall from the high-water mark of all days, against their limits (rule 9)."""
+        settings, orders = self.settings, self.router.orders
+        total = orders.day.total_pnl_usd(self.bids)
+        orders.mark(total, self._unlock)
         for name, lost, limit in (
-            ("loss of the day", self.start_equity - equity, settings.daily_loss_limit_usd),
-            ("drawdown", self._high_water - equity, settings.max_drawdown_usd),
+            ("loss of the day", -orders.day.pnl_usd(self.bids), settings.daily_loss_limit_usd),
+            ("drawdown", orders.day.high_water_usd - total, settings.max_drawdown_usd),
         ):
             if lost > limit:
                 self.breaker.trip(f"{name} {lost:.2f} USD, limit {limit:.2f} USD")
@@ -324,6 +331,8 @@ class Session:
         self._new_fills += settlement.fills
         self._new_ends += settlement.ended
         self.tally.count_settlement(settlement)
+        for anomaly in settlement.anomalies:
+            self.breaker.trip(anomaly)
         for state in settlement.ended:
             if state.status is OrderStatus.REJECTED:
                 self.breaker.trip(f"reject of {state.order.ref}: {state.reason}")
