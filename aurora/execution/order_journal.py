@@ -198,16 +198,26 @@ class OrderJournal:
         self.day.apply(event)
 
 
+def read_last_days(root: Path) -> list[tuple[str, str, TradingDay]]:
+    """Return, for each account that has order journals, its folder's name, its last day, and what that adds up to."""
+    paths = [max(folder.glob("*.jsonl"), default=None) for folder in sorted((root / ORDERS).glob("*"))]
+    return [(path.parent.name, path.stem, _read_day(path)) for path in paths if path is not None]
+
+
 def _as_written(value: object) -> object:
     return plain(value) if isinstance(value, Decimal | datetime) else value
 
 
 def _last_day(folder: Path, day: date) -> TradingDay:
-    last = TradingDay()
-    before = [path for path in sorted(folder.glob("*.jsonl")) if path.stem < f"{day}"]
-    for event in read_journal(before[-1]).events if before else ():
-        last.apply(event)
-    return last
+    before = max((path for path in folder.glob("*.jsonl") if path.stem < f"{day}"), default=None)
+    return TradingDay() if before is None else _read_day(before)
+
+
+def _read_day(path: Path) -> TradingDay:
+    day = TradingDay()
+    for event in read_journal(path).events:
+        day.apply(event)
+    return day
 
 
 def _lock(folder: Path) -> Callable[[], None]:

@@ -16,6 +16,7 @@ from aurora.market.order import Fill, OrderState, OrderStatus
 from aurora.market.quote import Quote
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.kill_switch import KillSwitch
+from aurora.risk.lockout import Lockout
 from aurora.risk.tripwires import check_quote
 from aurora.session.bars import WARM_UP_BARS, Bars
 from aurora.session.phases import PhaseTimes
@@ -60,14 +61,15 @@ class Session:
         ref_prefix: str,
         objection: str,
         orders: OrderJournal,
-        unlock: str = "",
+        lockout: Lockout | None = None,
         on_progress: Callable[[float, float | None, str], None] = lambda *_: None,
         is_stopping: Callable[[], bool] = bool,
         stopwatch: Clock | None = None,
     ) -> None:
         # Kept whole: one line a part that the session is put together from.
         self.settings = settings
-        self.breaker = CircuitBreaker(settings.breaker)
+        self._lockout = lockout
+        self.breaker = CircuitBreaker(settings.breaker, self._lock_out)
         self.tally = Tally()
         self.phases = PhaseTimes(stopwatch or SystemClock())
         self.router = Router(
@@ -75,13 +77,13 @@ class Session:
             broker=broker,
             clock=source.clock,
             kill_switch=kill_switch,
-            lockout=lambda: "; ".join(self.breaker.anomalies),
+            lockout=self._why_locked_out,
             tripwires=settings.tripwires,
             limits=settings.limits,
             objection=objection,
             orders=orders,
         )
-        self._unlock = unlock
+        self._unlock = "" if lockout is None else lockout.last_unlock()
         self.ended = ""
         self.halted = False
         self.flat = False
@@ -168,6 +170,15 @@ class Session:
         while not self._is_interrupted() and (left := self._times.seconds_left()) > 0:
             self.clock.sleep(min(left, LOOK_WITH_ORDERS_S if self._broker.open_orders() else LOOK_S))
             self._settle()
+
+    def _lock_out(self, anomaly: str) -> None:
+        if self._lockout is not None:
+            self._lockout.set(anomaly, self._ref_prefix, self.clock.now())
+
+    def _why_locked_out(self) -> str:
+        if self._lockout is not None and self._lockout.stands and not self.breaker.locked:
+            return f"{self._lockout.path.name} stands: another session locked the mode out"
+        return "; ".join(self.breaker.anomalies)
 
     # one poll
 

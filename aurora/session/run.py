@@ -17,6 +17,7 @@ from aurora.execution.recovery import learn_the_truth
 from aurora.grant import SIMULATED, Grant, objection
 from aurora.market.hours import exchange_day
 from aurora.market.mode import Mode
+from aurora.risk.lockout import Lockout
 from aurora.session.account import account_id
 from aurora.session.loop import Session
 from aurora.session.phases import p95
@@ -54,11 +55,15 @@ def run_session(
     Its orders are in the account's order journal of the day (`aurora.execution.order_journal`).
 
     after_run: called with the session before its quotes are closed (a rehearsal looks at the router there).
-    Raises SafetyStop when the kill flag is set; UsageError, ProfileError or VenueRefusal when it can't start;
-    RecordError when the disk refuses the record (after flattening).
+    Raises SafetyStop when the kill flag is set or the mode is locked out; UsageError, ProfileError or VenueRefusal when
+    it can't start; RecordError when the disk refuses the record (after flattening).
     """
     services.kill_switch.require_clear()
     check_request(request)
+    # A paper or shadow lockout ends with its session (trading rule 23).
+    lockout = Lockout(services.project, request.mode) if request.mode is Mode.LIVE else None
+    if lockout is not None:
+        lockout.require_none()
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes))))
         source.subscribe(request.symbols)
@@ -80,6 +85,7 @@ def run_session(
             recorder=recorder,
             objection=objection(attempt.grant, attempt.id, services.profile),
             orders=orders,
+            lockout=lockout,
             ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
             on_progress=attempt.on_progress,
             is_stopping=attempt.is_stopping,
