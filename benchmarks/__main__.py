@@ -11,7 +11,7 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from benchmarks import engine, lint, memory, start
+from benchmarks import engine, kill, lint, memory, start
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -21,6 +21,7 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "lint": lint.measure,
     "engine": engine.measure,
     "memory": memory.measure,
+    "kill": kill.measure,
 }
 
 

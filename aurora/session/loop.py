@@ -64,6 +64,7 @@ class Session:
         lockout: Lockout | None = None,
         on_progress: Callable[[float, float | None, str], None] = lambda *_: None,
         is_stopping: Callable[[], bool] = bool,
+        pause: Callable[[float], object] | None = None,
         stopwatch: Clock | None = None,
     ) -> None:
         # Kept whole: one line a part that the session is put together from.
@@ -99,6 +100,7 @@ class Session:
         self._refs = 0
         self._on_progress = on_progress
         self._is_stopping = is_stopping
+        self._pause = source.clock.sleep if pause is None else pause
         self._times = Timetable(settings, source.clock)
         self._bars = Bars(settings.symbols)
         self._warmed_up = False
@@ -168,7 +170,7 @@ class Session:
         """Let time pass until the next poll is due, looking after orders, kill flag and stop requests meanwhile."""
         self._times.next_beat()
         while not self._is_interrupted() and (left := self._times.seconds_left()) > 0:
-            self.clock.sleep(min(left, LOOK_WITH_ORDERS_S if self._broker.open_orders() else LOOK_S))
+            self._pause(min(left, LOOK_WITH_ORDERS_S if self._broker.open_orders() else LOOK_S))
             self._settle()
 
     def _lock_out(self, anomaly: str) -> None:
@@ -362,9 +364,10 @@ class Session:
 
     def _leave(self) -> None:
         """Flatten (or, after a kill under `on_kill: hold`, only cancel), and record how it went."""
-        if self.halted and not self.settings.flattens_on_kill:
-            self._broker.cancel_all()
+        if self.halted:
+            self._broker.cancel_all()  # first of all: what works must not fill any more (rule 21)
             self._settle()
+        if self.halted and not self.settings.flattens_on_kill:
             decisions: list[Decision] = []
             left = ", ".join(f"{held.quantity} {held.symbol}" for held in self._broker.positions())
             self.flat, self.left = not left, left and f"held after the kill: {left}"

@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any
 
 from aurora.brokers.base import Broker
-from aurora.clock import iso
+from aurora.clock import SystemClock, iso
 from aurora.execution.order_journal import Book, OrderJournal
 from aurora.execution.recovery import learn_the_truth
 from aurora.grant import SIMULATED, Grant, objection
 from aurora.market.hours import exchange_day
 from aurora.market.mode import Mode
+from aurora.risk.kill_watch import KillWatch
 from aurora.risk.lockout import Lockout
 from aurora.session.account import account_id
 from aurora.session.loop import Session
@@ -60,10 +61,7 @@ def run_session(
     """
     services.kill_switch.require_clear()
     check_request(request)
-    # A paper or shadow lockout ends with its session (trading rule 23).
-    lockout = Lockout(services.project, request.mode) if request.mode is Mode.LIVE else None
-    if lockout is not None:
-        lockout.require_none()
+    lockout = _lockout_of(services, request)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes))))
         source.subscribe(request.symbols)
@@ -89,6 +87,7 @@ def run_session(
             ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
             on_progress=attempt.on_progress,
             is_stopping=attempt.is_stopping,
+            pause=_pause_of(services, source, stack),
         )
         for anomaly in anomalies:
             session.breaker.trip(anomaly)
@@ -98,6 +97,22 @@ def run_session(
         result = _sum_up(session, services, source, recorder)
         recorder.write("session.closed", at=iso(source.clock.now()), result=vars(result))
         return result
+
+
+def _lockout_of(services: Services, request: SessionRequest) -> Lockout | None:
+    """Return live's lockout, which must not stand; a paper or shadow lockout ends with its session (rule 23)."""
+    if request.mode is not Mode.LIVE:
+        return None
+    lockout = Lockout(services.project, request.mode)
+    lockout.require_none()
+    return lockout
+
+
+def _pause_of(services: Services, source: WatchedQuotes, stack: contextlib.ExitStack) -> Callable[[float], object]:
+    """Return how the session waits; on the machine's own clock the kill flag cuts it short."""
+    if isinstance(source.clock, SystemClock):
+        return stack.enter_context(KillWatch(services.kill_switch)).wait
+    return source.clock.sleep
 
 
 def _keeps_own_book(services: Services, request: SessionRequest) -> bool:
