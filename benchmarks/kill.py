@@ -22,7 +22,7 @@ from aurora.risk.kill_watch import KillWatch
 from aurora.session.run import Attempt, run_session
 from aurora.session.services import Services
 from aurora.session.settings import SessionRequest
-from aurora.session.strategy import LinearStrategy
+from aurora.session.strategy import LinearModel, ScoreStrategy
 from benchmarks.measure import Case, Figure, Group, Size, in_turns
 from benchmarks.project import ROOT
 
@@ -142,6 +142,6 @@ class _Desk(SimpleNamespace):
         broker.cancel_all = lambda: self.cancelled.append(time.perf_counter())  # type: ignore[method-assign]
         return broker
 
-    def strategy(self) -> LinearStrategy:
+    def strategy(self) -> ScoreStrategy:
         """Return a strategy that is not asked before the flag is there."""
-        return LinearStrategy({"bias": 1.0}, Decimal("0.01"))
+        return ScoreStrategy("bold", LinearModel({"bias": 1.0}), Decimal("0.01"))

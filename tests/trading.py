@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,7 +28,7 @@ from aurora.profile import Profile, Section
 from aurora.quotes.base import QuoteSource
 from aurora.quotes.sources import open_quotes
 from aurora.risk.kill_switch import KillSwitch
-from aurora.session.strategy import LinearStrategy, Strategy
+from aurora.session.strategy import LinearModel, ScoreStrategy, Strategy
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("AURORA_DATA", ROOT.parent / "shared" / "data"))
@@ -101,6 +102,13 @@ class ScriptedQuotes:
         self.closed = True
 
 
+def give_models(project: Path) -> Path:
+    """Put the shipped registry of models into a project; return the project."""
+    shutil.copytree(ROOT / "profiles/models", project / "profiles/models", dirs_exist_ok=True)
+    shutil.copy(ROOT / "profiles/models.yaml", project / "profiles")
+    return project
+
+
 def make_profile(name: str = "sim", **changes: Any) -> Profile:
     """Return a shipped profile with `changes` (nested dicts) laid over it."""
     values = load_profile(ROOT, name).values.plain()
@@ -148,7 +156,7 @@ class FakeServices:
         )
 
     def strategy(self) -> Strategy:
-        return self.model or LinearStrategy({"bias": 1.0}, Decimal("0.01"))
+        return self.model or ScoreStrategy("bold", LinearModel({"bias": 1.0}), Decimal("0.01"))
 
     def notify(self, alert: Alert) -> Delivery:
         self.notices.append(alert.text)

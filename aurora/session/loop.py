@@ -72,7 +72,8 @@ class Session:
         self._lockout = lockout
         self.breaker = CircuitBreaker(settings.breaker, self._lock_out)
         self.tally = Tally()
-        self.phases = PhaseTimes(stopwatch or SystemClock())
+        self._stopwatch = stopwatch or SystemClock()
+        self.phases = PhaseTimes(self._stopwatch)
         self.router = Router(
             mode=settings.mode,
             broker=broker,
@@ -263,7 +264,12 @@ class Session:
     def _ask_model(self, poll: Poll, symbol: str, question: Callable[[X], Y], about: X) -> Y | None:
         """Return the model's answer; None after a fallback: it is counted, the symbol held, the session locked out."""
         try:
-            return question(about)
+            began = self._stopwatch.monotonic()
+            answer = question(about)
+            took_ms, limit = (self._stopwatch.monotonic() - began) * 1000, self.settings.model_answer_ms
+            if took_ms > limit:
+                raise TimeoutError(f"its answer took {took_ms:.1f} ms, limit {limit} ms")
+            return answer
         except Exception as error:  # noqa: BLE001 - a model may fail in any way; each is a fallback
             self.tally.fallbacks += 1
             text = f"model fallback: {symbol}: {type(error).__name__}: {error}"

@@ -91,7 +91,7 @@ def run_session(
         )
         for anomaly in anomalies:
             session.breaker.trip(anomaly)
-        recorder.open_session(_header(services, settings, source, attempt.id))
+        recorder.open_session(_header(services, settings, source, attempt.id, strategy.name))
         session.run()
         after_run(session)
         result = _sum_up(session, services, source, recorder)
@@ -143,7 +143,9 @@ def _learn(
     return learn_the_truth(orders, broker, source.clock)
 
 
-def _header(services: Services, settings: SessionSettings, source: WatchedQuotes, session_id: str) -> dict[str, Any]:
+def _header(
+    services: Services, settings: SessionSettings, source: WatchedQuotes, session_id: str, model: str
+) -> dict[str, Any]:
     profile = services.profile
     return {
         "session": session_id,
@@ -152,6 +154,7 @@ def _header(services: Services, settings: SessionSettings, source: WatchedQuotes
         "quotes": source.name,
         "realtime": source.realtime,
         "symbols": list(settings.symbols),
+        "model": model,
         "profile": {"name": profile.name, "digest": profile.digest},
         "settings": {
             "poll_sec": settings.poll_sec,
