@@ -19,7 +19,7 @@ LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse live test check nightly bench lock clean moved
+.PHONY: help setup rehearse live test check nightly bench lock calendar clean moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -58,9 +58,12 @@ lock: $(DEV) ## Lock the dependencies again; ARGS=--upgrade takes newer ones
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --extra dev --constraint requirements/run.lock \
 		--output-file requirements/dev.lock
 
-# All platforms and every Python that we support in one file, with the hashes of all published files and no address.
-LOCK_OPTIONS = --universal --python-version 3.11 --generate-hashes --group build --no-emit-index-url \
+# All platforms and every Python that we support in one file, one version a package, with the hashes of all published files and no address.
+LOCK_OPTIONS = --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --group build --no-emit-index-url \
 	--no-emit-find-links --custom-compile-command "make lock" --quiet $(ARGS)
+
+calendar: $(DEV) ## Write the table of exchange days again, as the package exchange_calendars has it
+	$(BIN)/python -m tests.market.exchange_days
 
 clean: ## Remove .venv and all caches; runs/ stays
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

@@ -14,6 +14,8 @@ from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import Clock, SystemClock
 from aurora.engine.context import Context
+from aurora.engine.document import read_document
+from aurora.engine.faults import RunbookError
 from aurora.engine.profiles import load_profile
 from aurora.engine.secrets import Masker, read_environment, secrets_of
 from aurora.errors import ProfileError, VenueRefusal
@@ -22,8 +24,9 @@ from aurora.profile import Profile
 from aurora.quotes.base import QuoteSource
 from aurora.quotes.sources import open_quotes
 from aurora.risk.kill_switch import KillSwitch
+from aurora.session.models import REGISTRY, open_model
 from aurora.session.services import Services
-from aurora.session.strategy import LinearStrategy, Strategy
+from aurora.session.strategy import ScoreStrategy, Strategy
 
 SIMULATED = "simulated"
 
@@ -76,14 +79,13 @@ class Desk:
         )
 
     def strategy(self) -> Strategy:
-        """Return the profile's strategy."""
+        """Return the profile's strategy: its model, as registered. Raises ProfileError, RunbookError."""
         models = self.profile.models
-        if models.name != LinearStrategy.name:
-            raise ProfileError(
-                f"models.name was {models.name!r}; there is no such strategy.", todo=f"name it {LinearStrategy.name}"
-            )
-        coefficients = {name: float(value) for name, value in models.coefficients.items()}
-        return LinearStrategy(coefficients, Decimal(models.max_weight_pct) / 100)
+        registry = read_document(self.project / REGISTRY, REGISTRY)
+        if registry.faults:
+            raise RunbookError(list(registry.faults))
+        opened = open_model(self.project, registry.data, models.name)
+        return ScoreStrategy(f"{opened.name}@{opened.sha256[:12]}", opened.model, Decimal(models.max_weight_pct) / 100)
 
     def notify(self, alert: Alert) -> Delivery:
         """Tell `alert`, the profile's secrets masked, by each notifier that the profile asks for."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, growth, lint, memory, peers, start, verify
+from benchmarks import engine, growth, kill, lint, memory, peers, start, verify
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -25,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "verify": verify.measure,
     "others": peers.measure,
     "growth": growth.measure,
+    "kill": kill.measure,
 }
 NIGHTLY = ("growth",)
 

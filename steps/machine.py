@@ -8,6 +8,7 @@ from aurora.engine.context import Context
 from aurora.engine.registry import step
 from aurora.housekeeping import machine
 from aurora.housekeeping.machine import ClockSync, Code, Disk, Port, SecretsCheck, TimeZone, Variables
+from aurora.risk.lockout import Lockout
 from aurora.session.services import Services
 
 
@@ -17,6 +18,15 @@ class KillFlag:
 
     absent: bool
     path: str
+
+
+@dataclass(frozen=True)
+class LockoutFound:
+    """Whether the profile's mode is not locked out; reasons: what locked it out, the first anomaly first."""
+
+    absent: bool
+    mode: str
+    reasons: list[str]
 
 
 @step(repeat="safe")
@@ -62,6 +72,13 @@ def kill_flag(context: Context[Services]) -> KillFlag:
     """Look whether a kill flag is set; Aurora itself never removes one."""
     switch = context.services.kill_switch
     return KillFlag(not switch.is_set, switch.flag.name)
+
+
+@step(repeat="safe")
+def lockout(context: Context[Services]) -> LockoutFound:
+    """Look whether the profile's mode is locked out; only `invoke unlock` lifts that."""
+    found = Lockout(context.project, context.profile.mode)
+    return LockoutFound(not found.stands, found.mode, [anomaly.reason for anomaly in found.anomalies()])
 
 
 @step(repeat="safe", dry_run="skip")

@@ -10,10 +10,11 @@ import pytest
 from aurora.alerts.log import LOG
 from aurora.desk import Desk, check_agreement, notify_of, services
 from aurora.engine.context import Context
+from aurora.engine.faults import RunbookError
 from aurora.errors import ProfileError, VenueRefusal
 from aurora.market.mode import Mode
 from aurora.session.services import Services
-from tests.trading import ScriptedQuotes, make_profile, write_lean
+from tests.trading import ScriptedQuotes, give_models, make_profile, write_lean
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -97,11 +98,15 @@ def test_recordings_are_found_from_the_project(tmp_path: Path) -> None:
 
 def test_strategy_is_the_profiles(tmp_path: Path) -> None:
     """The strategy and its size come from the profile; one that there is not is refused by name."""
-    desk = make_desk(tmp_path, models={"max_weight_pct": 2, "coefficients": {"bias": 100}})
-    features = {"return_1_bps": 0.0, "return_5_bps": 0.0, "volatility_10_bps": 0.0}
-    assert float(desk.strategy().weight(features)) == pytest.approx(0.02)
+    strategy = make_desk(give_models(tmp_path), models={"max_weight_pct": 2}).strategy()
+    features = {"return_1_bps": 0.0, "return_5_bps": 1000.0, "volatility_10_bps": 0.0}
+    assert float(strategy.weight(features)) == pytest.approx(0.02)
+    assert strategy.name.startswith("linear@")
     with pytest.raises(ProfileError, match="'oracle'"):
         make_desk(tmp_path, models={"name": "oracle"}).strategy()
+    (tmp_path / "profiles/models.yaml").write_text("linear: {kind: linear, kind: attribute}\n")
+    with pytest.raises(RunbookError):
+        make_desk(tmp_path).strategy()
 
 
 def test_a_run_without_a_record_is_told_urgently(tmp_path: Path) -> None:

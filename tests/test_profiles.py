@@ -86,7 +86,7 @@ def test_strict_is_tighter_than_base() -> None:
         ("id: SIM", "id: U1234567"),
         ("secrets: []", "secrets: [lower-case]"),
         ("per_trade_notional_pct: 1", "per_trade_notional_pct: 0"),
-        ("name: linear", "name: oracle"),
+        ("answer_ms: 250", "answer_ms: 0"),
     ],
 )
 def test_what_must_not_be_does_not_load(tmp_path: Path, old: str, new: str) -> None:

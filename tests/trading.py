@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,9 +17,10 @@ import pytest
 from aurora.alerts.base import Alert, Delivery
 from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
-from aurora.clock import ManualClock
+from aurora.clock import Clock, ManualClock
 from aurora.engine.profiles import load_profile
 from aurora.errors import VenueRefusal
+from aurora.execution.order_journal import Book, OrderJournal
 from aurora.market.mode import Mode
 from aurora.market.order import Order, Side
 from aurora.market.quote import Quote
@@ -26,7 +28,7 @@ from aurora.profile import Profile, Section
 from aurora.quotes.base import QuoteSource
 from aurora.quotes.sources import open_quotes
 from aurora.risk.kill_switch import KillSwitch
-from aurora.session.strategy import LinearStrategy, Strategy
+from aurora.session.strategy import LinearModel, ScoreStrategy, Strategy
 
 ROOT = Path(__file__).resolve().parent.parent
 DATA = Path(os.environ.get("AURORA_DATA", ROOT.parent / "shared" / "data"))
@@ -55,6 +57,11 @@ def make_order(ref: str = "a-1", side: Side = Side.BUY, quantity: int = 5, limit
     """Return an order for SPY, decided at START."""
     values: dict[str, Any] = {"symbol": "SPY", "decided": START, "decision_mid": Decimal("168.005"), **more}
     return Order(ref, side=side, quantity=quantity, limit=Decimal(limit), **values)
+
+
+def make_orders(path: Path, clock: Clock) -> OrderJournal:
+    """Begin the order journal of a simulated account at `path`, which must not exist."""
+    return OrderJournal.create(path, Book("live", "simulated", "SIM", START.date()), clock)
 
 
 Script = Callable[[str, float, datetime], Quote | None]
@@ -93,6 +100,13 @@ class ScriptedQuotes:
 
     def close(self) -> None:
         self.closed = True
+
+
+def give_models(project: Path) -> Path:
+    """Put the shipped registry of models into a project; return the project."""
+    shutil.copytree(ROOT / "profiles/models", project / "profiles/models", dirs_exist_ok=True)
+    shutil.copy(ROOT / "profiles/models.yaml", project / "profiles")
+    return project
 
 
 def make_profile(name: str = "sim", **changes: Any) -> Profile:
@@ -142,7 +156,7 @@ class FakeServices:
         )
 
     def strategy(self) -> Strategy:
-        return self.model or LinearStrategy({"bias": 1.0}, Decimal("0.01"))
+        return self.model or ScoreStrategy("bold", LinearModel({"bias": 1.0}), Decimal("0.01"))
 
     def notify(self, alert: Alert) -> Delivery:
         self.notices.append(alert.text)

@@ -22,6 +22,9 @@ SHORT = {
     "resume": "go on with an interrupted run: resume RUN",
     "answer": "answer here what a run asks at another terminal: answer RUN",
     "cancel": "end an unfinished run: cancel RUN --reason TEXT",
+    "status": "one screen: kill flag, lockout, unfinished runs, the day's orders",
+    "kill": "set the kill flag: kill [--reason TEXT]; take it away: kill --clear --reason TEXT",
+    "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
     "report": "render a run's report again from its journal: report RUN",
     "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
     "keys": "the keys that sign records: keys init|list",
@@ -205,6 +208,20 @@ def _keys(program: str) -> ExactParser:
     return parser
 
 
+def _kill(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--clear", action="store_true", help="take the flag away; only a person at a terminal may")
+    parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded")
+    return parser
+
+
+def _unlock(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--root-cause", required=True, metavar="TEXT", help="what was wrong; it is recorded")
+    parser.add_argument("--issue", type=whole_number, default=None, metavar="N", help="the issue that tells more")
+    return parser
+
+
 def _lint(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("files", nargs="*", metavar="FILE", help="runbook files (all of the project unless named)")
@@ -248,6 +265,9 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "resume": _resume,
     "answer": _one_run,
     "cancel": _cancel,
+    "status": _plain,
+    "kill": _kill,
+    "unlock": _unlock,
     "report": _one_run,
     "verify": _verify,
     "keys": _keys,

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
 
 from aurora.brokers.base import Broker
 from aurora.clock import Clock
+from aurora.execution.order_journal import OrderJournal
 from aurora.market.mode import Mode
 from aurora.market.order import Fill, Order, OrderState, Side
 from aurora.market.quote import Quote
@@ -52,14 +53,15 @@ class Decision:
 
 @dataclass(frozen=True)
 class Settlement:
-    """What happened since the router last asked: new fills, and orders that reached their end."""
+    """What happened since the router last asked: new fills, orders that reached their end, fills that can't be."""
 
     fills: tuple[Fill, ...] = ()
     ended: tuple[OrderState, ...] = ()
+    anomalies: tuple[str, ...] = ()
 
 
 class Router:
-    """One door: run grant → kill switch → lockout → tripwires → limits → duplicate → (shadow: not sent) → broker.
+    """One door: run grant → kill switch → lockout → tripwires → limits → duplicate → journal → broker (not in shadow).
 
     route:   the way of a strategy's order. One that only reduces skips caps; they count it all the same.
     reduce:  the way out, for flattening: only "does it reduce", the collar and a whole size stand in it.
@@ -68,6 +70,7 @@ class Router:
     objection: why this session has no right to open orders (`aurora.grant`), or "".
     broker:  in paper and shadow mode the session's own simulated book, in live mode the venue.
     lockout: why the session is locked out, or "".
+    orders:  the day's journal; what is open in it is in flight from the start.
     """
 
     def __init__(
@@ -81,9 +84,9 @@ class Router:
         tripwires: TripwireLimits,
         limits: OrderLimits,
         objection: str,
-        use: DayUse | None = None,
+        orders: OrderJournal,
     ) -> None:
-        self.use = use or DayUse()
+        self.orders = orders
         self._mode = mode
         self._broker = broker
         self._clock = clock
@@ -92,8 +95,13 @@ class Router:
         self._objection = objection
         self._tripwires = tripwires
         self._limits = limits
-        self._in_flight: list[str] = []
-        self._fills_seen = len(broker.executions())  # what filled before this session is not its own
+        self._in_flight = orders.day.open_refs()
+        self._executions: Sequence[Fill] = ()
+
+    @property
+    def use(self) -> DayUse:
+        """What the day's orders have used so far, those of other sessions included."""
+        return self.orders.day.use
 
     def route(self, order: Order, quote: Quote | None) -> Decision:
         """Send `order` if every check lets it through; `quote` is the newest of its symbol."""
@@ -115,40 +123,47 @@ class Router:
             return Decision(order, opens, Stage.LIMITS, "; ".join(reasons))
         if self.use.has_seen(order.ref):
             return Decision(order, opens, Stage.DUPLICATE, f"the ref {order.ref} was used before")
-        return self._send(order, opens)
+        return self._send(order, opens, must_record=False)
 
     def settle(self) -> Settlement:
         """Return new fills and orders that ended; give back what ended unfilled."""
-        if not self._in_flight:
-            return Settlement()
         ended: list[OrderState] = []
         for ref in list(self._in_flight):
             state = self._broker.order_state(ref)
-            if state is not None and state.status.is_final:
+            if state is None:
+                continue  # only evidence ends an order that the venue does not know (trading rule 8)
+            self.orders.told(state)
+            if state.status.is_final:
                 self._in_flight.remove(ref)
-                self.use.give_back(state.order, state.unfilled)
                 ended.append(state)
-        fills = tuple(self._broker.executions()[self._fills_seen :])
-        self._fills_seen += len(fills)
-        for fill in fills:
-            self.use.add_fee(fill.fee)
-        return Settlement(fills, tuple(ended))
+        executions = self._broker.executions()
+        if executions == self._executions:
+            return Settlement((), tuple(ended))
+        self._executions = executions
+        news = self.orders.take_fills(executions)
+        return Settlement(tuple(news.fills), tuple(ended), tuple(news.anomalies))
 
     def _held(self, order: Order) -> tuple[int, int]:
-        """Return signed shares of the symbol, and how many of them working orders reduce already."""
+        """Return signed shares of the symbol, and how many of them working and unknown orders reduce already."""
         position = next((held.quantity for held in self._broker.positions() if held.symbol == order.symbol), 0)
         exit_side = Side.SELL if position > 0 else Side.BUY
         working = sum(
             state.unfilled
-            for state in self._broker.open_orders()
+            for state in self._working()
             if state.order.symbol == order.symbol and state.order.side is exit_side
         )
         return position, working
 
+    def _working(self) -> list[OrderState]:
+        """Return the orders that may still fill: the venue's open ones, and those that it does not know (yet)."""
+        known = self.orders.day.orders
+        unknown = [known[ref] for ref in self._in_flight if self._broker.order_state(ref) is None]
+        return [*self._broker.open_orders(), *unknown]
+
     def _exposure_usd(self) -> Decimal:
         """Return what all positions cost and all working orders may cost, in USD."""
         held = sum((abs(held.quantity) * held.average_cost for held in self._broker.positions()), Decimal(0))
-        working = sum((state.unfilled * state.order.limit for state in self._broker.open_orders()), Decimal(0))
+        working = sum((state.unfilled * state.order.limit for state in self._working()), Decimal(0))
         return held + working
 
     def _first_objection(
@@ -174,11 +189,16 @@ class Router:
             return Stage.DUPLICATE, (f"the ref {order.ref} was used before",)
         return Stage.BROKER, ()
 
-    def _send(self, order: Order, opens: bool) -> Decision:
-        # Counted before it is sent: when sending fails, nobody knows whether the venue has it.
-        self.use.reserve(order, opens=opens)
+    def _send(self, order: Order, opens: bool, *, must_record: bool = True) -> Decision:
+        # On disk and counted before it is sent: when sending fails, nobody knows whether the venue has it.
+        self.orders.intend(order, opens=opens, must=must_record)
         self._in_flight.append(order.ref)
-        self._broker.place_order(order)
+        try:
+            state = self._broker.place_order(order)
+        except Exception as error:
+            self.orders.doubt(order.ref, f"sending failed: {error}")
+            raise
+        self.orders.told(state)
         if self._mode is Mode.SHADOW:
             return Decision(order, opens, Stage.SHADOW, "shadow mode: not sent, filled in the session's own book")
         return Decision(order, opens, Stage.BROKER, "sent")

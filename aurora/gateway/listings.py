@@ -5,15 +5,18 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import date, datetime, time, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 
-from aurora.market.hours import CLOSE, OPEN, exchange_day, has_session, new_york
+from aurora.market.calendar import session_hours
+from aurora.market.hours import exchange_day, new_york
 from aurora.market.instrument import Instrument
 
 TIME_ZONE = "US/Eastern"
 _DAYS_SHOWN = 6
-_EXTENDED = time(4, 0), time(20, 0)
+_EXTENDED_OPEN_H = 4
+_EXTENDED_CLOSE = timedelta(hours=4)
+"""After the close, also after an early one."""
 _KNOWN = {"SPY": (756733, "ARCA", "SPDR S&P 500 ETF TRUST"), "TSLA": (76792991, "NASDAQ", "TESLA INC")}
 
 
@@ -93,20 +96,26 @@ def _con_id(symbol: str) -> int:
 
 def trading_hours(now: datetime) -> str:
     """Return the hours with extended trading from `now`'s day on, in IB's form."""
-    return _hours(exchange_day(now), *_EXTENDED)
+    return _hours(exchange_day(now), extended=True)
 
 
 def liquid_hours(now: datetime) -> str:
     """Return the regular hours from `now`'s day on, in IB's form: `20260105:0930-20260105:1600;20260110:CLOSED`."""
-    return _hours(exchange_day(now), OPEN, CLOSE)
+    return _hours(exchange_day(now), extended=False)
 
 
-def _hours(first: date, opens: time, closes: time) -> str:
-    days = [first + timedelta(days=number) for number in range(_DAYS_SHOWN)]
-    return ";".join(
-        f"{day:%Y%m%d}:{opens:%H%M}-{day:%Y%m%d}:{closes:%H%M}" if has_session(day) else f"{day:%Y%m%d}:CLOSED"
-        for day in days
-    )
+def _hours(first: date, *, extended: bool) -> str:
+    return ";".join(_hours_of(first + timedelta(days=number), extended) for number in range(_DAYS_SHOWN))
+
+
+def _hours_of(day: date, extended: bool) -> str:
+    hours = session_hours(day)
+    if hours is None:
+        return f"{day:%Y%m%d}:CLOSED"
+    opens, closes = (instant.astimezone(new_york()) for instant in hours)
+    if extended:
+        opens, closes = opens.replace(hour=_EXTENDED_OPEN_H, minute=0), closes + _EXTENDED_CLOSE
+    return f"{day:%Y%m%d}:{opens:%H%M}-{day:%Y%m%d}:{closes:%H%M}"
 
 
 def venue_time(instant: datetime) -> str:

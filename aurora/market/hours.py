@@ -1,6 +1,6 @@
-"""Regular trading hours of US stocks: 09:30 to 16:00 in New York, as instants.
+"""New York's clock: its wall times as instants, and the times at which an ordinary day of the exchange begins and ends.
 
-Holidays and early closes are not known here yet; a weekend has no session.
+Which days are not ordinary stands in `aurora.market.calendar`.
 """
 
 from __future__ import annotations
@@ -36,16 +36,6 @@ def in_new_york(day: date, at: time) -> datetime:
 def exchange_day(instant: datetime) -> date:
     """Return New York's calendar date at `instant`."""
     return instant.astimezone(new_york()).date()
-
-
-def has_session(day: date) -> bool:
-    """Return whether `day` is a weekday (holidays are not known yet)."""
-    return day.weekday() < 5
-
-
-def regular_hours(day: date) -> tuple[datetime, datetime]:
-    """Return the instants of open and close of `day`, in UTC."""
-    return in_new_york(day, OPEN), in_new_york(day, CLOSE)
 
 
 def parse_time(text: str) -> time:

@@ -26,19 +26,20 @@ class Side(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Aurora's own order states; UNKNOWN ends only by evidence."""
+    """Aurora's own order states; UNKNOWN ends only by evidence, of an end or of NOT_RECEIVED (trading rule 8)."""
 
     PENDING = "PENDING"
     WORKING = "WORKING"
     FILLED = "FILLED"
     CANCELLED = "CANCELLED"
     REJECTED = "REJECTED"
+    NOT_RECEIVED = "NOT_RECEIVED"
     UNKNOWN = "UNKNOWN"
 
     @property
     def is_final(self) -> bool:
         """Return whether nothing more can happen to the order."""
-        return self in (OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED)
+        return self not in (OrderStatus.PENDING, OrderStatus.WORKING, OrderStatus.UNKNOWN)
 
 
 @dataclass(frozen=True)
@@ -60,15 +61,26 @@ class Order:
 
 @dataclass(frozen=True)
 class Fill:
-    """An execution of an order, whole or part: price in USD a share, fee in USD."""
+    """An execution of an order, whole or part: price in USD a share, fee in USD (None: not told yet).
+
+    execution_id: the venue's own name of it; a venue that fills an order once at most may leave it out.
+    revision:     a later one with the same id corrects the earlier ones.
+    """
 
     ref: str
     symbol: str
     side: Side
     quantity: int
     price: Decimal
-    fee: Decimal
+    fee: Decimal | None
     at: datetime
+    execution_id: str = ""
+    revision: int = 0
+
+    @property
+    def id(self) -> str:
+        """Return what the execution is known by: its id, or its order's ref."""
+        return self.execution_id or self.ref
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,8 @@ from random import Random
 
 from aurora.clock import ManualClock
 from aurora.errors import UsageError, VenueRefusal
-from aurora.market.hours import has_session, in_new_york, regular_hours
+from aurora.market.calendar import session_hours
+from aurora.market.hours import in_new_york
 from aurora.market.quote import Quote
 from aurora.quotes.options import read_day, read_int, read_rate, read_time, refuse_unknown
 
@@ -45,13 +46,10 @@ _KNOWN = {
 def open_dummy(target: str, options: Mapping[str, str], root: Path, seed: int) -> DummyQuotes:  # noqa: ARG001 - the table's signature
     """Open generated quotes with `options` (see OPTIONS)."""
     refuse_unknown("dummy", options, OPTIONS)
-    day = read_day(options) or DEFAULT_DAY
-    if not has_session(day):
-        raise UsageError(f"day was {day:%Y-%m-%d}, a {day:%A}; there is no session then.")
     return DummyQuotes(
         seed=read_int(options, "seed", seed),
         gaps_per_hour=read_rate(options, "gaps_per_hour", DEFAULT_GAPS_PER_HOUR),
-        day=day,
+        day=read_day(options) or DEFAULT_DAY,
         start=read_time(options),
     )
 
@@ -62,6 +60,7 @@ class DummyQuotes:
     seed:          the same seed gives the same quotes at the same instants, however they are polled.
     gaps_per_hour: how often a symbol falls silent for 2 to 7 seconds.
     day, start:    where its clock begins; five minutes after the open unless told.
+    Raises UsageError for a day on which the exchange has no session.
     """
 
     realtime = False
@@ -77,7 +76,10 @@ class DummyQuotes:
         self.name = f"dummy:seed={seed}"
         if gaps_per_hour != DEFAULT_GAPS_PER_HOUR:
             self.name += f",gaps_per_hour={gaps_per_hour:g}"
-        opens, self._closes = regular_hours(day)
+        hours = session_hours(day)
+        if hours is None:
+            raise UsageError(f"day was {day:%Y-%m-%d}, a {day:%A}; the exchange has no session then.")
+        opens, self._closes = hours
         self._origin = opens  # the walk begins at the open whatever `start` says, so that `start` changes nothing in it
         self.clock = ManualClock(opens + timedelta(minutes=5) if start is None else in_new_york(day, start))
         self._seed = seed

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from aurora.clock import ManualClock
 from aurora.errors import UsageError, VenueRefusal
-from aurora.market.hours import in_new_york, regular_hours
+from aurora.market.hours import OPEN, in_new_york
 from aurora.market.quote import Quote
 from aurora.quotes.base import QuoteSource
 from aurora.quotes.lean import LeanFile, Row, describe_file, find_files
@@ -64,7 +64,7 @@ class ReplayQuotes:
         self._cursors: dict[str, _Cursor] = {}
 
     def _begin(self, day: date) -> datetime:
-        return regular_hours(day)[0] + AFTER_OPEN if self._start is None else in_new_york(day, self._start)
+        return in_new_york(day, OPEN) + AFTER_OPEN if self._start is None else in_new_york(day, self._start)
 
     def subscribe(self, symbols: Sequence[str]) -> None:
         """Open the recording of `symbols`. Raises VenueRefusal naming those that it does not have."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
 
@@ -34,10 +34,14 @@ class _Count:
 
 
 class CircuitBreaker:
-    """Counts each symbol's HOLDs; `anomalies` says what tripped it, `locked` that the session is locked out."""
+    """Counts each symbol's HOLDs; `anomalies` says what tripped it, `locked` that the session is locked out.
 
-    def __init__(self, limits: BreakerLimits | None = None) -> None:
+    on_trip: told each anomaly at once (live writes its lockout there); when it fails, that is an anomaly, too.
+    """
+
+    def __init__(self, limits: BreakerLimits | None = None, on_trip: Callable[[str], None] = lambda _: None) -> None:
         self.limits = limits or BreakerLimits()
+        self._on_trip = on_trip
         self.anomalies: list[str] = []
         self._counts: dict[str, _Count] = {}
 
@@ -49,6 +53,11 @@ class CircuitBreaker:
     def trip(self, anomaly: str) -> None:
         """Lock the session out because of `anomaly`."""
         self.anomalies.append(anomaly)
+        try:
+            self._on_trip(anomaly)
+        except OSError as error:
+            # The session must still leave its positions; what comes after it is told by the report.
+            self.anomalies.append(f"the lockout could not be written: {error.strerror}")
 
     def count_poll(self, symbol: str, holds: Sequence[Hold]) -> None:
         """Count one poll of `symbol` with the tripwires that fired; trips when they add up to an anomaly."""

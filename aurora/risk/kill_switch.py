@@ -1,6 +1,7 @@
 """The kill switch: a file `kill.flag` at the project root. While it is there, nothing opens.
 
-Aurora never removes a flag that a person made. A rehearsal removes the very file that it wrote, and no other.
+Only a person takes a flag away, by hand or with `invoke kill --clear`. A rehearsal removes the very file that it wrote,
+and no other.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from aurora.errors import SafetyStop
+from aurora.errors import OperatorError, RecordError, SafetyStop
 
 FLAG = "kill.flag"
 _REHEARSAL = "written by a rehearsal of the kill switch\n"
@@ -25,7 +26,7 @@ class RehearsalFlag:
 
 
 class KillSwitch:
-    """Looks at the flag; writes and removes one only for a rehearsal.
+    """Looks at the flag; sets and clears it for a person; writes and removes one of its own for a rehearsal.
 
     A folder that can't be looked into counts as killed: what can't be checked is not safe.
     """
@@ -48,6 +49,47 @@ class KillSwitch:
         """Raise SafetyStop when the flag is there."""
         if self.is_set:
             raise self._stop()
+
+    def set(self, text: str) -> bool:
+        """Write the flag, with who and why in it; return whether there was none before.
+
+        Raises RecordError when the disk refuses it.
+        """
+        try:
+            with self.flag.open("x", encoding="utf-8") as file:
+                file.write(text)
+        except FileExistsError:
+            return False
+        except OSError as error:
+            if self.is_set:
+                return True  # the file is there, only its text is not: that is a flag
+            raise RecordError(
+                f"THE KILL FLAG IS NOT SET: {self.flag} can't be written: {error.strerror}.",
+                means="nothing was stopped",
+                todo="stop the sessions with Ctrl-C, and flatten in the venue's own window",
+            ) from error
+        return True
+
+    def read(self) -> str:
+        """Return what is written in the flag, its beginning. Raises OperatorError when there is none."""
+        try:
+            with self.flag.open(encoding="utf-8", errors="replace") as file:
+                return file.read(500)
+        except FileNotFoundError:
+            if self.is_set:
+                return "(a link to nowhere)"
+            raise OperatorError("The kill flag is not set.", todo="there is nothing to clear") from None
+        except OSError as error:
+            return f"({error.strerror})"
+
+    def clear(self) -> None:
+        """Take the flag away, as a person asked. Raises OperatorError for what is no file."""
+        try:
+            self.flag.unlink(missing_ok=True)
+        except OSError as error:
+            raise OperatorError(
+                f"{self.flag} can't be removed: {error.strerror}.", means="the flag stays", todo="remove it by hand"
+            ) from error
 
     def write_rehearsal_flag(self) -> RehearsalFlag:
         """Write the flag as a rehearsal does. Raises SafetyStop when one is there already."""
@@ -86,7 +128,7 @@ class KillSwitch:
         return SafetyStop(
             f"The kill flag is set: {self.flag}.",
             means=f"{by}; nothing that opens a position will be sent",
-            todo="find out why; then a person removes the file",
+            todo="find out why; then a person types: invoke kill --clear --reason TEXT",
         )
 
     def _is_of_rehearsal(self) -> bool:

@@ -39,13 +39,14 @@ class OrderLimits:
 class DayUse:
     """What this day's orders have used so far: reserved at send; only a confirmed unfilled rest is given back.
 
-    notional_usd: all orders. opened_usd: those that opened.
+    notional_usd: all orders. opened_usd: those that opened. opens, shares: by ref, what each order is counted as.
     """
 
     notional_usd: Decimal = Decimal(0)
     opened_usd: Decimal = Decimal(0)
     fees_usd: Decimal = Decimal(0)
     opens: dict[str, bool] = field(default_factory=dict)
+    shares: dict[str, int] = field(default_factory=dict)
 
     def has_seen(self, ref: str) -> bool:
         """Return whether an order of this ref was counted before."""
@@ -54,21 +55,24 @@ class DayUse:
     def reserve(self, order: Order, *, opens: bool) -> None:
         """Count the whole order."""
         self.opens[order.ref] = opens
-        self._add(order, order.quantity)
+        self.count(order, order.quantity)
 
-    def give_back(self, order: Order, unfilled: int) -> None:
-        """Take the confirmed unfilled rest of a finished order out of the count."""
-        self._add(order, -unfilled)
+    def count(self, order: Order, shares: int) -> None:
+        """Count so many shares of an order that was reserved: less when its rest is confirmed, more by a late fill."""
+        amount = (shares - self.shares.get(order.ref, 0)) * _most(order)
+        self.shares[order.ref] = shares
+        self.notional_usd += amount
+        if self.opens[order.ref]:
+            self.opened_usd += amount
 
     def add_fee(self, fee: Decimal) -> None:
         """Count a commission."""
         self.fees_usd += fee
 
-    def _add(self, order: Order, shares: int) -> None:
-        amount = shares * _most(order)
-        self.notional_usd += amount
-        if self.opens[order.ref]:
-            self.opened_usd += amount
+
+def assumed_fee(quantity: int) -> Decimal:
+    """Return what a commission counts as until the venue tells it, in USD: IBKR's fixed price of so many shares."""
+    return max(Decimal(1), quantity * Decimal("0.005"))
 
 
 def notional(order: Order) -> Decimal:

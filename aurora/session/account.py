@@ -7,7 +7,10 @@ from decimal import Decimal
 from pathlib import Path
 
 from aurora.analytics.rollup import Holding, roll_up
+from aurora.errors import ProfileError
 from aurora.session.services import Services
+
+FROM_ENVIRONMENT = "env:"
 
 
 @dataclass(frozen=True)
@@ -23,6 +26,21 @@ class Account:
     positions: list[Holding]
     working_orders: int
     cash_usd: Decimal
+
+
+def account_id(services: Services) -> str:
+    """Return the account's id; a profile names the variable that holds it. Raises ProfileError when that is not set."""
+    id_ = str(services.profile.account.id)
+    if not id_.startswith(FROM_ENVIRONMENT):
+        return id_
+    name = id_.removeprefix(FROM_ENVIRONMENT)
+    if not services.environment.get(name):
+        raise ProfileError(
+            f"The profile {services.profile.name} takes its account from {name}, which is not set.",
+            means="nobody knows whose orders these would be; nothing was sent",
+            todo=f"set {name} in the environment or in .env",
+        )
+    return services.environment[name]
 
 
 def read_account(services: Services, recording: str) -> Account:

@@ -10,11 +10,13 @@ from aurora.brokers.base import Broker
 from aurora.clock import Clock, SystemClock, iso
 from aurora.errors import SafetyStop, VenueRefusal
 from aurora.execution.flatten import flatten_book
+from aurora.execution.order_journal import OrderJournal
 from aurora.execution.router import Decision, Router, Settlement
 from aurora.market.order import Fill, OrderState, OrderStatus
 from aurora.market.quote import Quote
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.kill_switch import KillSwitch
+from aurora.risk.lockout import Lockout
 from aurora.risk.tripwires import check_quote
 from aurora.session.bars import WARM_UP_BARS, Bars
 from aurora.session.phases import PhaseTimes
@@ -58,25 +60,32 @@ class Session:
         recorder: Recorder,
         ref_prefix: str,
         objection: str,
+        orders: OrderJournal,
+        lockout: Lockout | None = None,
         on_progress: Callable[[float, float | None, str], None] = lambda *_: None,
         is_stopping: Callable[[], bool] = bool,
+        pause: Callable[[float], object] | None = None,
         stopwatch: Clock | None = None,
     ) -> None:
         # Kept whole: one line a part that the session is put together from.
         self.settings = settings
-        self.breaker = CircuitBreaker(settings.breaker)
+        self._lockout = lockout
+        self.breaker = CircuitBreaker(settings.breaker, self._lock_out)
         self.tally = Tally()
-        self.phases = PhaseTimes(stopwatch or SystemClock())
+        self._stopwatch = stopwatch or SystemClock()
+        self.phases = PhaseTimes(self._stopwatch)
         self.router = Router(
             mode=settings.mode,
             broker=broker,
             clock=source.clock,
             kill_switch=kill_switch,
-            lockout=lambda: "; ".join(self.breaker.anomalies),
+            lockout=self._why_locked_out,
             tripwires=settings.tripwires,
             limits=settings.limits,
             objection=objection,
+            orders=orders,
         )
+        self._unlock = "" if lockout is None else lockout.last_unlock()
         self.ended = ""
         self.halted = False
         self.flat = False
@@ -92,12 +101,13 @@ class Session:
         self._refs = 0
         self._on_progress = on_progress
         self._is_stopping = is_stopping
+        self._pause = source.clock.sleep if pause is None else pause
         self._times = Timetable(settings, source.clock)
         self._bars = Bars(settings.symbols)
         self._warmed_up = False
         self._new_fills: list[Fill] = []
         self._new_ends: list[OrderState] = []
-        self.start_equity = self._high_water = self._equity()
+        self.start_equity = self._equity()
         self._sizing = Sizing(
             settings.capital_usd,
             settings.limits.per_trade_notional_usd,
@@ -107,7 +117,8 @@ class Session:
 
     def run(self) -> None:
         """Trade until there is a reason to end, then leave; `ended` says why. Raises what could not be contained."""
-        self._times.wait_for_hours(self._is_interrupted)
+        if not self.breaker.locked:
+            self._times.wait_for_hours(self._is_interrupted)
         try:
             while not (reason := self._reason_to_end()):
                 self._poll()
@@ -160,8 +171,17 @@ class Session:
         """Let time pass until the next poll is due, looking after orders, kill flag and stop requests meanwhile."""
         self._times.next_beat()
         while not self._is_interrupted() and (left := self._times.seconds_left()) > 0:
-            self.clock.sleep(min(left, LOOK_WITH_ORDERS_S if self._broker.open_orders() else LOOK_S))
+            self._pause(min(left, LOOK_WITH_ORDERS_S if self._broker.open_orders() else LOOK_S))
             self._settle()
+
+    def _lock_out(self, anomaly: str) -> None:
+        if self._lockout is not None:
+            self._lockout.set(anomaly, self._ref_prefix, self.clock.now())
+
+    def _why_locked_out(self) -> str:
+        if self._lockout is not None and self._lockout.stands and not self.breaker.locked:
+            return f"{self._lockout.path.name} stands: another session locked the mode out"
+        return "; ".join(self.breaker.anomalies)
 
     # one poll
 
@@ -244,7 +264,12 @@ class Session:
     def _ask_model(self, poll: Poll, symbol: str, question: Callable[[X], Y], about: X) -> Y | None:
         """Return the model's answer; None after a fallback: it is counted, the symbol held, the session locked out."""
         try:
-            return question(about)
+            began = self._stopwatch.monotonic()
+            answer = question(about)
+            took_ms, limit = (self._stopwatch.monotonic() - began) * 1000, self.settings.model_answer_ms
+            if took_ms > limit:
+                raise TimeoutError(f"its answer took {took_ms:.1f} ms, limit {limit} ms")
+            return answer
         except Exception as error:  # noqa: BLE001 - a model may fail in any way; each is a fallback
             self.tally.fallbacks += 1
             text = f"model fallback: {symbol}: {type(error).__name__}: {error}"
@@ -272,12 +297,13 @@ class Session:
                     poll.orders.append(wish.order)
 
     def _check_losses(self) -> None:
-        equity = self._equity()
-        self._high_water = max(self._high_water, equity)
-        settings = self.settings
+        """Hold the day's loss, and the fall from the high-water mark of all days, against their limits (rule 9)."""
+        settings, orders = self.settings, self.router.orders
+        total = orders.day.total_pnl_usd(self.bids)
+        orders.mark(total, self._unlock)
         for name, lost, limit in (
-            ("loss of the day", self.start_equity - equity, settings.daily_loss_limit_usd),
-            ("drawdown", self._high_water - equity, settings.max_drawdown_usd),
+            ("loss of the day", -orders.day.pnl_usd(self.bids), settings.daily_loss_limit_usd),
+            ("drawdown", orders.day.high_water_usd - total, settings.max_drawdown_usd),
         ):
             if lost > limit:
                 self.breaker.trip(f"{name} {lost:.2f} USD, limit {limit:.2f} USD")
@@ -324,6 +350,8 @@ class Session:
         self._new_fills += settlement.fills
         self._new_ends += settlement.ended
         self.tally.count_settlement(settlement)
+        for anomaly in settlement.anomalies:
+            self.breaker.trip(anomaly)
         for state in settlement.ended:
             if state.status is OrderStatus.REJECTED:
                 self.breaker.trip(f"reject of {state.order.ref}: {state.reason}")
@@ -342,9 +370,10 @@ class Session:
 
     def _leave(self) -> None:
         """Flatten (or, after a kill under `on_kill: hold`, only cancel), and record how it went."""
-        if self.halted and not self.settings.flattens_on_kill:
-            self._broker.cancel_all()
+        if self.halted:
+            self._broker.cancel_all()  # first of all: what works must not fill any more (rule 21)
             self._settle()
+        if self.halted and not self.settings.flattens_on_kill:
             decisions: list[Decision] = []
             left = ", ".join(f"{held.quantity} {held.symbol}" for held in self._broker.positions())
             self.flat, self.left = not left, left and f"held after the kill: {left}"

@@ -1,6 +1,6 @@
 """Writes what a session saw and did: `session.jsonl`, one JSON object a line, replayable as a quote source.
 
-    session.opened   schema, session, mode, venue, quotes, realtime, symbols, settings, profile, versions
+    session.opened   schema, session, mode, venue, quotes, realtime, symbols, model, settings, profile, versions
     poll             n, step (null while warming up), due, at, quotes, since (quotes seen between this poll and the one
                      before), holds, notes, weights, decisions, orders (that ended), fills, positions, cash,
                      anomalies and fallbacks so far, phase_times_ms (`record`: of the poll before)

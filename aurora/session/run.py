@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from aurora.clock import iso
-from aurora.grant import Grant, objection
+from aurora.brokers.base import Broker
+from aurora.clock import SystemClock, iso
+from aurora.execution.order_journal import Book, OrderJournal
+from aurora.execution.recovery import learn_the_truth
+from aurora.grant import SIMULATED, Grant, objection
+from aurora.market.hours import exchange_day
+from aurora.market.mode import Mode
+from aurora.risk.kill_watch import KillWatch
+from aurora.risk.lockout import Lockout
+from aurora.session.account import account_id
 from aurora.session.loop import Session
 from aurora.session.phases import p95
 from aurora.session.recorder import Recorder
@@ -20,6 +30,7 @@ from aurora.session.tally import equity_usd
 from aurora.session.watched import WatchedQuotes
 
 RECORDING = "session.jsonl"
+ORDERS = "orders.jsonl"
 
 
 @dataclass(frozen=True)
@@ -42,45 +53,99 @@ def run_session(
 ) -> SessionResult:
     """Run one session and return its result; its record is `session.jsonl` in the attempt's folder.
 
+    Its orders are in the account's order journal of the day (`aurora.execution.order_journal`).
+
     after_run: called with the session before its quotes are closed (a rehearsal looks at the router there).
-    Raises SafetyStop when the kill flag is set; UsageError, ProfileError or VenueRefusal when it can't start;
-    RecordError when the disk refuses the record (after flattening).
+    Raises SafetyStop when the kill flag is set or the mode is locked out; UsageError, ProfileError or VenueRefusal when
+    it can't start; RecordError when the disk refuses the record (after flattening).
     """
     services.kill_switch.require_clear()
     check_request(request)
-    source = WatchedQuotes(services.open_quotes(request.quotes))
-    try:
+    lockout = _lockout_of(services, request)
+    with contextlib.ExitStack() as stack:
+        source = stack.enter_context(contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes))))
         source.subscribe(request.symbols)
         broker = services.open_broker(request.mode, source)
-        settings = settle_settings(request, services.profile, equity_usd(broker.cash(), broker.positions(), {}))
+        equity = equity_usd(broker.cash(), broker.positions(), {})
+        settle_settings(request, services.profile, equity)  # refuses what can't be kept, before anything is written
         strategy = services.strategy()
-        recorder = Recorder(attempt.folder / RECORDING)
-        try:
-            session = Session(
-                settings,
-                source=source,
-                broker=broker,
-                strategy=strategy,
-                kill_switch=services.kill_switch,
-                recorder=recorder,
-                objection=objection(attempt.grant, attempt.id, services.profile),
-                ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
-                on_progress=attempt.on_progress,
-                is_stopping=attempt.is_stopping,
-            )
-            recorder.open_session(_header(services, settings, source, attempt.id))
-            session.run()
-            after_run(session)
-            result = _sum_up(session, services, source, recorder)
-            recorder.write("session.closed", at=iso(source.clock.now()), result=vars(result))
-            return result
-        finally:
-            recorder.close()
-    finally:
-        source.close()
+        recorder = stack.enter_context(contextlib.closing(Recorder(attempt.folder / RECORDING)))
+        orders = stack.enter_context(contextlib.closing(_open_orders(services, request, source, attempt)))
+        anomalies = _learn(services, request, orders, broker, source)
+        capital = orders.join(attempt.id, Decimal(services.profile.capital_usd), equity)
+        settings = settle_settings(request, services.profile, capital)
+        session = Session(
+            settings,
+            source=source,
+            broker=broker,
+            strategy=strategy,
+            kill_switch=services.kill_switch,
+            recorder=recorder,
+            objection=objection(attempt.grant, attempt.id, services.profile),
+            orders=orders,
+            lockout=lockout,
+            ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
+            on_progress=attempt.on_progress,
+            is_stopping=attempt.is_stopping,
+            pause=_pause_of(services, source, stack),
+        )
+        for anomaly in anomalies:
+            session.breaker.trip(anomaly)
+        recorder.open_session(_header(services, settings, source, attempt.id, strategy.name))
+        session.run()
+        after_run(session)
+        result = _sum_up(session, services, source, recorder)
+        recorder.write("session.closed", at=iso(source.clock.now()), result=vars(result))
+        return result
 
 
-def _header(services: Services, settings: SessionSettings, source: WatchedQuotes, session_id: str) -> dict[str, Any]:
+def _lockout_of(services: Services, request: SessionRequest) -> Lockout | None:
+    """Return live's lockout, which must not stand; a paper or shadow lockout ends with its session (rule 23)."""
+    if request.mode is not Mode.LIVE:
+        return None
+    lockout = Lockout(services.project, request.mode)
+    lockout.require_none()
+    return lockout
+
+
+def _pause_of(services: Services, source: WatchedQuotes, stack: contextlib.ExitStack) -> Callable[[float], object]:
+    """Return how the session waits; on the machine's own clock the kill flag cuts it short."""
+    if isinstance(source.clock, SystemClock):
+        return stack.enter_context(KillWatch(services.kill_switch)).wait
+    return source.clock.sleep
+
+
+def _keeps_own_book(services: Services, request: SessionRequest) -> bool:
+    """Return whether the session's orders fill in a simulated book that ends with it."""
+    return request.mode is not Mode.LIVE or services.profile.venue == SIMULATED
+
+
+def _open_orders(services: Services, request: SessionRequest, source: WatchedQuotes, attempt: Attempt) -> OrderJournal:
+    """Open the account's journal of the day.
+
+    Generated and recorded quotes are of no day that another session shares: such a session can be run twice, and must
+    decide alike; its journal lies beside its record.
+    """
+    account = "SIM" if _keeps_own_book(services, request) else account_id(services)
+    book = Book(request.mode, services.profile.venue, account, exchange_day(source.clock.now()))
+    if source.realtime:
+        return OrderJournal.open(services.project, book, source.clock)
+    return OrderJournal.create(attempt.folder / ORDERS, book, source.clock)
+
+
+def _learn(
+    services: Services, request: SessionRequest, orders: OrderJournal, broker: Broker, source: WatchedQuotes
+) -> list[str]:
+    """Settle what sessions before this one left open; return the anomalies of it."""
+    if _keeps_own_book(services, request):
+        orders.lose_book()
+        return []
+    return learn_the_truth(orders, broker, source.clock)
+
+
+def _header(
+    services: Services, settings: SessionSettings, source: WatchedQuotes, session_id: str, model: str
+) -> dict[str, Any]:
     profile = services.profile
     return {
         "session": session_id,
@@ -89,6 +154,7 @@ def _header(services: Services, settings: SessionSettings, source: WatchedQuotes
         "quotes": source.name,
         "realtime": source.realtime,
         "symbols": list(settings.symbols),
+        "model": model,
         "profile": {"name": profile.name, "digest": profile.digest},
         "settings": {
             "poll_sec": settings.poll_sec,

@@ -51,6 +51,7 @@ class SessionSettings:
     max_drawdown_usd: Decimal
     flattens_on_kill: bool
     models_enabled: bool
+    model_answer_ms: Decimal
     tripwires: TripwireLimits
     breaker: BreakerLimits
     limits: OrderLimits
@@ -83,6 +84,7 @@ def settle_settings(request: SessionRequest, profile: Profile, equity_usd: Decim
         max_drawdown_usd=_share(capital, risk.max_drawdown_pct),
         flattens_on_kill=profile.on_kill == "flatten",
         models_enabled=profile.models.enable,
+        model_answer_ms=Decimal(profile.models.answer_ms),
         tripwires=tripwire_limits(profile),
         breaker=BreakerLimits(
             same_hold_polls=risk.breaker.same_hold_polls,

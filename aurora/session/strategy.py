@@ -1,4 +1,4 @@
-"""The strategy port, and a small linear strategy: features of polled mids → score → weight."""
+"""The strategy port: features of polled mids → a model's score → weight."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
+
+FEATURES = ("return_1_bps", "return_5_bps", "volatility_10_bps")
 
 
 class Strategy(Protocol):
@@ -20,21 +22,38 @@ class Strategy(Protocol):
         """Return the share of capital to hold in the symbol, -1 to 1. Raises ValueError where there is no answer."""
 
 
-class LinearStrategy:
-    """A linear score of three features, squeezed by tanh and scaled to `max_weight`.
+class Model(Protocol):
+    """What turns features into a score: the higher, the more of the symbol should be held."""
+
+    def predict(self, features: Mapping[str, float]) -> float:
+        """Return the score of named features; any number. Raises whatever it likes where it has no answer."""
+
+
+class LinearModel:
+    """bias + Σ coefficient × feature. Raises ValueError when made with a coefficient of no feature."""
+
+    def __init__(self, coefficients: Mapping[str, float]) -> None:
+        unknown = set(coefficients) - {*FEATURES, "bias"}
+        if unknown:
+            raise ValueError(f"there is no feature {sorted(unknown)[0]!r}")
+        self._coefficients = dict(coefficients)
+
+    def predict(self, features: Mapping[str, float]) -> float:
+        """Return the score."""
+        score = self._coefficients.get("bias", 0.0)
+        return score + sum(self._coefficients.get(name, 0.0) * features[name] for name in FEATURES)
+
+
+class ScoreStrategy:
+    """A model's score of three features of polled mids, squeezed by tanh and scaled to `max_weight`.
 
     return_1_bps, return_5_bps: change of the mid over one and five bars, in basis points of the earlier mid.
     volatility_10_bps:          standard deviation (n = 10) of the last ten one-bar returns, in basis points.
     """
 
-    name = "linear"
-    FEATURES = ("return_1_bps", "return_5_bps", "volatility_10_bps")
-
-    def __init__(self, coefficients: Mapping[str, float], max_weight: Decimal) -> None:
-        unknown = set(coefficients) - {*self.FEATURES, "bias"}
-        if unknown:
-            raise ValueError(f"The linear strategy has no feature {sorted(unknown)[0]!r}.")
-        self._coefficients = dict(coefficients)
+    def __init__(self, name: str, model: Model, max_weight: Decimal) -> None:
+        self.name = name
+        self._model = model
         self._max_weight = max_weight
 
     def features(self, mids: Sequence[float]) -> Mapping[str, float]:
@@ -47,11 +66,10 @@ class LinearStrategy:
         }
 
     def weight(self, features: Mapping[str, float]) -> Decimal:
-        """Return max_weight × tanh(bias + Σ coefficient × feature)."""
-        score = self._coefficients.get("bias", 0.0)
-        score += sum(self._coefficients.get(name, 0.0) * features[name] for name in self.FEATURES)
-        if not math.isfinite(score):
-            raise ValueError(f"the score was {score}")
+        """Return max_weight × tanh(score). Raises ValueError for a score that is no finite number."""
+        score: object = self._model.predict(features)
+        if isinstance(score, bool) or not isinstance(score, int | float) or not math.isfinite(score):
+            raise ValueError(f"the score was {score!r}, it is a finite number")
         return Decimal(repr(round(math.tanh(score), 6))) * self._max_weight
 
 

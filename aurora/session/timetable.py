@@ -1,14 +1,15 @@
-"""When a session polls and when it ends: within regular hours, at a steady beat (trading rule 14)."""
+"""When a session polls and when it ends: within the exchange's hours, at a steady beat (trading rule 14)."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 
 from aurora.clock import Clock, iso
 from aurora.errors import UsageError
-from aurora.market.hours import exchange_day, has_session, in_new_york, regular_hours
+from aurora.market.calendar import session_hours
+from aurora.market.hours import exchange_day, in_new_york
 from aurora.session.settings import SessionSettings
 
 
@@ -31,15 +32,9 @@ class Timetable:
         """Wait until some minutes after the open. Raises UsageError when there is no trading left for a session."""
         settings, now = self._settings, self._clock.now()
         day = exchange_day(now)
-        opens, closes = regular_hours(day)
-        starts = opens + timedelta(minutes=float(settings.start_after_open_min))
-        ends = closes - timedelta(minutes=float(settings.end_before_close_min))
-        if not has_session(day) or now >= ends:
-            raise UsageError(
-                f"There is no trading to be had at {iso(now)}.",
-                means=f"sessions run on weekdays; on this day they would from {iso(starts)} to {iso(ends)}",
-                todo="start it within regular hours",
-            )
+        starts, ends = self._bounds(day)
+        if now >= ends:
+            raise _no_trading(now, f"on this day sessions run from {iso(starts)} to {iso(ends)}")
         while self._clock.now() < starts and not is_interrupted():
             self._clock.sleep(min(1.0, round((starts - self._clock.now()).total_seconds(), 6)))
         self.started, self._zero = self._clock.now(), self._clock.monotonic()
@@ -50,6 +45,17 @@ class Timetable:
         if ends <= self.started:
             raise UsageError(f"The session would end at {iso(ends)}, it would start at {iso(self.started)}.")
         self.ends = ends
+
+    def _bounds(self, day: date) -> tuple[datetime, datetime]:
+        """Return from when to when sessions of `day` run."""
+        hours = session_hours(day)
+        if hours is None:
+            raise _no_trading(self._clock.now(), f"{day}, a {day:%A}, is a holiday or a weekend: no session")
+        opens, closes = hours
+        return (
+            opens + timedelta(minutes=float(self._settings.start_after_open_min)),
+            closes - timedelta(minutes=float(self._settings.end_before_close_min)),
+        )
 
     @property
     def due(self) -> datetime:
@@ -87,3 +93,9 @@ class Timetable:
     def seconds_left(self) -> float:
         """Return the seconds until the next beat, zero or less when it is due."""
         return round(self._next_s - self.elapsed_s, 6)
+
+
+def _no_trading(now: datetime, means: str) -> UsageError:
+    return UsageError(
+        f"There is no trading to be had at {iso(now)}.", means=means, todo="start it within the exchange's hours"
+    )

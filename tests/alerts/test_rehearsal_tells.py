@@ -15,12 +15,12 @@ from aurora.session.rehearsal import rehearse_kill_switch
 from aurora.session.result import KillRehearsal
 from aurora.session.run import Attempt
 from tests.push_server import TOPIC, PushServer, free_port
-from tests.trading import START, make_profile
+from tests.trading import START, give_models, make_profile
 
 
 def rehearse(root: Path, environment: dict[str, str], **alerts: Any) -> KillRehearsal:
     """Rehearse in `root` under sim with `alerts` laid over it."""
-    desk = Desk(root, make_profile("sim", secrets=["NTFY_URL"], alerts=alerts), environment)
+    desk = Desk(give_models(root), make_profile("sim", secrets=["NTFY_URL"], alerts=alerts), environment)
     return rehearse_kill_switch(desk, ("SPY",), "dummy", Attempt("rehearsal", root))
 
 

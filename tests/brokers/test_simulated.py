@@ -182,7 +182,7 @@ def test_book_adds_up(trades: list[tuple[Side, int]]) -> None:
         source.clock.sleep(1)
     fills = broker.executions()
     held = sum(fill.side.sign * fill.quantity for fill in fills)
-    paid = sum(fill.side.sign * fill.quantity * fill.price + fill.fee for fill in fills)
+    paid = sum(fill.side.sign * fill.quantity * fill.price + (fill.fee or 0) for fill in fills)
     assert [position.quantity for position in broker.positions()] == ([held] if held else [])
     assert broker.cash() == CASH - paid
     assert all(fill.quantity <= 40 for fill in fills)

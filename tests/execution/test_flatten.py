@@ -18,7 +18,7 @@ from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.limits import OrderLimits
 from aurora.risk.tripwires import TripwireLimits
-from tests.trading import Script, ScriptedQuotes, make_order, make_quote, steady
+from tests.trading import Script, ScriptedQuotes, make_order, make_orders, make_quote, steady
 
 
 class Book:
@@ -35,6 +35,7 @@ class Book:
             mode=mode, broker=self.broker, clock=self.source.clock, kill_switch=self.kill, lockout=lambda: "locked",
             tripwires=TripwireLimits(Decimal("1.5"), Decimal(50)),
             limits=OrderLimits(Decimal(0), Decimal(0), Decimal(0), Decimal(10)), objection="",
+            orders=make_orders(project / "orders.jsonl", self.source.clock),
         )  # fmt: skip
         for number, (symbol, quantity) in enumerate((("SPY", 10), ("TSLA", 5))):
             order = make_order(f"buy-{number}", quantity=quantity, limit="101", symbol=symbol)

@@ -16,7 +16,7 @@ from aurora.market.order import Order, OrderState, Side
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.limits import OrderLimits
 from aurora.risk.tripwires import TripwireLimits
-from tests.trading import ROOT, ScriptedQuotes, make_order, make_quote, steady
+from tests.trading import ROOT, ScriptedQuotes, make_order, make_orders, make_quote, steady
 
 LIMITS = OrderLimits(Decimal(1000), Decimal(5000), Decimal(20), Decimal(10))
 WIRES = TripwireLimits(Decimal("1.5"), Decimal(50))
@@ -38,9 +38,10 @@ class Door:
             quote_of=lambda symbol: self.source.poll()[symbol], clock=self.source.clock, cash=Decimal(100_000)
         )
         self.kill = KillSwitch(self.project)
+        self.orders = make_orders(self.project / "orders.jsonl", self.source.clock)
         self.router = Router(
             mode=self.mode, broker=self.broker, clock=self.source.clock, kill_switch=self.kill,
-            lockout=lambda: self.lockout, tripwires=WIRES, limits=LIMITS, objection=self.objection,
+            lockout=lambda: self.lockout, tripwires=WIRES, limits=LIMITS, objection=self.objection, orders=self.orders,
         )  # fmt: skip
 
     def offer(self, ref: str = "a-1", side: Side = Side.BUY, quantity: int = 5, **more: object) -> Decision:
@@ -77,7 +78,7 @@ def test_nothing_opens_live_without_the_runs_grant(tmp_path: Path) -> None:
     """Engine rule 14: the grant is asked for before everything else, and only where orders are really sent."""
     blocked = Door(tmp_path, objection="no grant").offer()
     assert (blocked.stage, blocked.reason, blocked.passed) == (Stage.GRANT, "no grant", False)
-    assert Door(tmp_path, mode=Mode.SHADOW, objection="no grant").offer().passed
+    assert Door(tmp_path / "shadow", mode=Mode.SHADOW, objection="no grant").offer().passed
 
 
 def test_the_exit_needs_no_grant(door: Door) -> None:
@@ -85,7 +86,7 @@ def test_the_exit_needs_no_grant(door: Door) -> None:
     door.hold(5)
     ungranted = Router(
         mode=Mode.LIVE, broker=door.broker, clock=door.source.clock, kill_switch=door.kill, lockout=lambda: "",
-        tripwires=WIRES, limits=LIMITS, objection="no grant",
+        tripwires=WIRES, limits=LIMITS, objection="no grant", orders=door.orders,
     )  # fmt: skip
     order = make_order("x-1", Side.SELL, 5, "167.90", decided=door.source.clock.now())
     assert ungranted.route(order, door.source.poll()["SPY"]).sent
@@ -229,17 +230,30 @@ def test_each_fill_is_told_once(door: Door) -> None:
     assert (second.fills, second.ended) == ((), ())
 
 
+def fail(order: Order) -> OrderState:
+    """Stand for a broker whose line is down."""
+    raise VenueRefusal("the line is down")
+
+
 def test_failed_send_still_counts(door: Door) -> None:
     """When sending fails nobody knows whether the venue has the order: it stays counted and its ref stays used."""
-
-    def fail(order: Order) -> OrderState:
-        raise VenueRefusal("the line is down")
-
     door.broker.place_order = fail  # type: ignore[method-assign]
     with pytest.raises(VenueRefusal):
         door.offer()
     assert door.router.use.notional_usd > 0
     assert door.offer().stage is Stage.DUPLICATE
+
+
+def test_unknown_order_counts_as_reducing_and_as_exposure(door: Door) -> None:
+    """Trading rule 5: what an order without an answer may still sell can't be sold again, not even by a flatten."""
+    door.hold(5)
+    place = door.broker.place_order
+    door.broker.place_order = fail  # type: ignore[method-assign]
+    with pytest.raises(VenueRefusal):
+        door.offer("b-1", Side.SELL, 3)
+    door.broker.place_order = place  # type: ignore[method-assign]
+    order = make_order("f-1", Side.SELL, 5, "168.00", decided=door.source.clock.now())
+    assert "holds 5 shares, 3 of them are being reduced" in door.router.reduce(order, make_quote(), Decimal(10)).reason
 
 
 def test_flatten_has_the_shorter_way(door: Door) -> None:

@@ -7,37 +7,12 @@ import pytest
 
 from aurora.errors import OperatorError
 from aurora.market import hours
-from aurora.market.hours import exchange_day, has_session, in_new_york, parse_time, regular_hours
-
-
-@pytest.mark.parametrize(
-    ("day", "opens"),
-    [
-        (date(2026, 3, 6), 14),  # Friday before clocks go forward
-        (date(2026, 3, 9), 13),  # Monday after
-        (date(2026, 10, 30), 13),  # Friday before they go back
-        (date(2026, 11, 2), 14),  # Monday after
-    ],
-)
-def test_open_follows_new_yorks_clock(day: date, opens: int) -> None:
-    """The open is 09:30 in New York whatever the season, thus 14:30 or 13:30 UTC."""
-    assert regular_hours(day)[0] == datetime(day.year, day.month, day.day, opens, 30, tzinfo=UTC)
-
-
-def test_regular_hours_last_six_and_a_half() -> None:
-    """Regular hours are 09:30 to 16:00."""
-    opens, closes = regular_hours(date(2026, 7, 1))
-    assert (closes - opens).total_seconds() == 6.5 * 3600
+from aurora.market.hours import exchange_day, in_new_york, parse_time
 
 
 def test_exchange_day_is_new_yorks_date() -> None:
     """Trading rule 9: a day is the exchange's date: at 03:00 UTC it is still the day before."""
     assert exchange_day(datetime(2026, 1, 6, 3, tzinfo=UTC)) == date(2026, 1, 5)
-
-
-def test_weekends_have_no_session() -> None:
-    """Saturday and Sunday have no session."""
-    assert [has_session(date(2026, 1, day)) for day in range(5, 12)] == [True] * 5 + [False] * 2
 
 
 def test_wall_time_becomes_an_instant() -> None:

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time
 from decimal import Decimal
 from statistics import median
 
@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from aurora.errors import UsageError
 from aurora.market.quote import Quote
 from aurora.quotes.dummy import DummyQuotes
 
@@ -26,6 +27,12 @@ def test_clock_begins_five_minutes_after_the_open() -> None:
     """Trading rule 14: the generated day begins at the open + 5 min, so that a session can start at once."""
     assert DummyQuotes().clock.now() == datetime(2026, 1, 5, 14, 35, tzinfo=UTC)
     assert DummyQuotes(start=time(10, 30)).clock.now() == datetime(2026, 1, 5, 15, 30, tzinfo=UTC)
+
+
+def test_no_quotes_on_a_holiday() -> None:
+    """Trading rule 14: nothing is generated for a day on which the exchange has no session."""
+    with pytest.raises(UsageError, match="2026-11-26, a Thursday; the exchange has no session"):
+        DummyQuotes(day=date(2026, 11, 26))
 
 
 @given(st.integers(0, 10_000), st.lists(st.floats(0.05, 30), min_size=2, max_size=8))

@@ -62,7 +62,7 @@ def test_only_the_unfilled_rest_is_given_back(side: Side, opens: bool) -> None:
     use = DayUse()
     order = make_order(side=side, quantity=10)
     use.reserve(order, opens=opens)
-    use.give_back(order, 4)
+    use.count(order, 6)
     price = notional(order) / 10
     assert use.notional_usd == 6 * price
     assert use.opened_usd == (6 * price if opens else 0)
@@ -77,7 +77,7 @@ def test_count_never_goes_below_zero(orders: list[tuple[int, int, bool]]) -> Non
     for number, (quantity, unfilled, opens) in enumerate(orders):
         order = make_order(f"a-{number}", quantity=quantity)
         use.reserve(order, opens=opens)
-        use.give_back(order, min(unfilled, quantity))
+        use.count(order, quantity - min(unfilled, quantity))
         kept += notional(order) / quantity * (quantity - min(unfilled, quantity))
     assert use.notional_usd == kept
     assert 0 <= use.opened_usd <= use.notional_usd

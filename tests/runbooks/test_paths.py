@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOOKS = sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml"))
 SESSIONS = {"go-live": "live", "warmup": "shadow"}
 RED_EXIT = {"preflight": 2}
-CHECKS = "caps environment secrets code disk utc kill_flag quotes broker".split()
+CHECKS = "caps environment secrets code disk utc kill_flag lockout quotes broker".split()
 
 
 def plan_of(book: str) -> Plan:

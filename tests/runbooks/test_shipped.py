@@ -84,6 +84,18 @@ def test_a_clean_rehearsal_is_green_each_time(desk: Path) -> None:
         assert journal(desk)[-1]["data"]["outcome"] == "green"
 
 
+def test_preflight_is_red_while_live_is_locked_out(desk: Path) -> None:
+    """Trading rule 23: a lockout makes preflight red (exit 2), and its gate says what to type."""
+    (desk / "runlocks").mkdir()
+    (desk / "runlocks/live.lock").write_text('{"reason": "reject of a-1", "session": "s", "at": "2026-01-05"}\n')
+    done = aurora(desk, "runbook", "preflight", "--profile", "sim")
+    assert done.returncode == 2, done.stdout + done.stderr
+    red = [step for step, end in ends(desk).items() if end["status"] == "red"]
+    assert red == ["lockout"]
+    assert "reject of a-1" in json.dumps(ends(desk)["lockout"])
+    assert "invoke unlock" in done.stdout
+
+
 def test_sim_tells_nobody_and_says_so(desk: Path) -> None:
     """A rehearsal under sim pushes nothing, even where an address is set, and its outputs don't claim otherwise."""
     with PushServer() as server:

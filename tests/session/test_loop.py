@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
+from time import sleep
 from typing import Any
 
 import pytest
@@ -373,6 +374,20 @@ def test_model_without_an_answer_is_a_fallback(tmp_path: Path, answer: Callable[
     assert ran.result.anomalies[0].startswith(said)
     assert (ran.result.locked_out, ran.result.flat, ran.result.steps) == (True, True, 5)
     assert ran.polls[-1]["fallbacks"] == 1
+
+
+def test_model_that_takes_too_long_is_a_fallback(tmp_path: Path) -> None:
+    """An answer that comes after `models.answer_ms` is none, with the time it took and the limit."""
+
+    class Slow(Wants):
+        def weight(self, features: Mapping[str, float]) -> Decimal:
+            sleep(0.05)
+            return super().weight(features)
+
+    ran = run(tmp_path, model=Slow(), profile={"models": {"answer_ms": 20}})
+    assert (ran.result.fallbacks, ran.result.locked_out, ran.result.orders) == (1, True, 0)
+    assert ran.result.anomalies[0].startswith("model fallback: SPY: TimeoutError: its answer took ")
+    assert ran.result.anomalies[0].endswith(" ms, limit 20 ms")
 
 
 def test_features_that_fail_are_a_fallback(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ from tests.trading import (
     FakeServices,
     ScriptedQuotes,
     bar,
+    give_models,
     lean_path,
     make_profile,
     needs_data,
@@ -30,7 +31,7 @@ from tests.trading import (
 
 def session(project: Path, quotes: str, *symbols: str, name: str = "a", **request: Any) -> SessionResult:
     """Run a session on generated or recorded quotes with the shipped strategy."""
-    desk = Desk(project, make_profile("sim"), {})
+    desk = Desk(give_models(project), make_profile("sim"), {})
     asked = SessionRequest(Mode.LIVE, symbols or ("SPY", "TSLA"), quotes, **request)
     return run_session(desk, asked, Attempt(name, project / name))
 
@@ -129,7 +130,7 @@ def test_kill_flag_refuses_a_session(tmp_path: Path) -> None:
 
 def test_live_asks_for_a_live_profile(tmp_path: Path) -> None:
     """Trading rule 1: a live session under a paper profile is refused by name."""
-    desk = Desk(tmp_path, make_profile("paper_strict"), {})
+    desk = Desk(give_models(tmp_path), make_profile("paper_strict"), {})
     request = SessionRequest(Mode.LIVE, ("SPY",), "dummy", steps=5)
     with pytest.raises(ProfileError, match="paper_strict is for paper"):
         run_session(desk, request, Attempt("a", tmp_path))

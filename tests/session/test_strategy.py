@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aurora.session.strategy import LinearStrategy
+from aurora.session.strategy import LinearModel, ScoreStrategy
 
 MIDS = st.lists(st.floats(1, 10_000), min_size=11, max_size=11)
 COEFFICIENTS = {"bias": 0.1, "return_1_bps": 0.2, "return_5_bps": -0.1, "volatility_10_bps": 0.05}
 
 
-def strategy(max_weight: str = "0.01", **coefficients: float) -> LinearStrategy:
+def strategy(max_weight: str = "0.01", **coefficients: float) -> ScoreStrategy:
     """Return a strategy with these coefficients."""
-    return LinearStrategy(coefficients or COEFFICIENTS, Decimal(max_weight))
+    return ScoreStrategy("linear", LinearModel(coefficients or COEFFICIENTS), Decimal(max_weight))
 
 
 def test_features_of_a_known_series() -> None:

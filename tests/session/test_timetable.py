@@ -50,14 +50,29 @@ def test_session_ends_when_it_was_told() -> None:
     assert begin(until=time(10), minutes=Decimal(15))[0].ends == START + timedelta(minutes=15)
 
 
+HALF_DAY = datetime(2026, 11, 27, 15, tzinfo=UTC)
+
+
 @pytest.mark.parametrize(
-    "start",
-    [CLOSE - timedelta(minutes=5), CLOSE, CLOSE + timedelta(hours=2), START + timedelta(days=5)],
+    ("start", "means"),
+    [
+        (CLOSE - timedelta(minutes=5), "on this day sessions run from 2026-01-05T14:35"),
+        (CLOSE + timedelta(hours=2), "to 2026-01-05T20:55"),
+        (START + timedelta(days=5), "2026-01-10, a Saturday, is a holiday or a weekend"),
+        (HALF_DAY - timedelta(days=1), "2026-11-26, a Thursday, is a holiday or a weekend"),
+        (HALF_DAY.replace(hour=18), "to 2026-11-27T17:55"),
+    ],
 )
-def test_no_session_where_there_is_no_trading(start: datetime) -> None:
-    """Trading rule 14: in the last minutes, after the close and at weekends no session starts."""
-    with pytest.raises(UsageError, match="no trading"):
+def test_no_session_where_there_is_no_trading(start: datetime, means: str) -> None:
+    """Trading rule 14: in the last minutes, after a close, early or not, at weekends and on holidays none starts."""
+    with pytest.raises(UsageError, match="no trading") as caught:
         begin(start)
+    assert means in caught.value.means
+
+
+def test_session_of_a_half_day_ends_before_the_early_close() -> None:
+    """Trading rule 14: the exchange closes at 13:00 on the day after Thanksgiving; the session ends at 12:55."""
+    assert begin(HALF_DAY)[0].ends == datetime(2026, 11, 27, 17, 55, tzinfo=UTC)
 
 
 def test_end_before_the_start_is_refused() -> None:

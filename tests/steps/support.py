@@ -10,13 +10,14 @@ from aurora.engine.context import Context
 from aurora.engine.functions import FunctionTable
 from aurora.engine.values import decode, encode
 from aurora.session.services import Services
-from tests.trading import ROOT, make_profile
+from tests.trading import ROOT, give_models, make_profile
 
 
 def make_context(project: Path, name: str = "sim", **changes: Any) -> Context[Services]:
     """Return the context of one attempt of a step."""
     artifacts = project / "runs" / "r" / "artifacts"
     profile = make_profile(name, **changes)
+    give_models(project)
     return Context("r", "s", 1, "token-1", project, artifacts, profile, make_services=services)
 
 

@@ -38,6 +38,7 @@ def test_the_steps_are_known() -> None:
         "machine.disk",
         "machine.environment",
         "machine.kill_flag",
+        "machine.lockout",
         "machine.port",
         "machine.secrets",
         "machine.utc",

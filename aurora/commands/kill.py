@@ -1,0 +1,49 @@
+"""`kill [--reason TEXT]` sets the kill flag; `kill --clear --reason TEXT` takes it away, which only a person may."""
+
+from __future__ import annotations
+
+import getpass
+import sys
+
+from aurora.clock import SystemClock, iso
+from aurora.commands.parser import Invocation
+from aurora.commands.person import require_person
+from aurora.engine.project import Project
+from aurora.errors import RecordError, UsageError
+from aurora.risk.kill_switch import KillSwitch
+from aurora.risk.lockout import FOLDER, RECORD, record_act
+
+
+def execute(project: Project, invocation: Invocation) -> int:
+    """Set or clear it; 0 when it is as asked."""
+    reason = invocation.options.reason.strip()
+    switch = KillSwitch(project.root)
+    return _clear(project, switch, reason) if invocation.options.clear else _set(project, switch, reason)
+
+
+def _set(project: Project, switch: KillSwitch, reason: str) -> int:
+    by = getpass.getuser()
+    clock = SystemClock()
+    is_new = switch.set(f"{iso(clock.now())} {by}: {reason or 'no reason given'}\n")
+    sys.stdout.write(f"The kill flag is set: {switch.flag}{'' if is_new else ' (it was there already)'}.\n")
+    sys.stdout.write("  Nothing opens any more; running sessions cancel their orders and end.\n")
+    try:
+        record_act(project.root, "killed", {"reason": reason, "by": by, "new": is_new}, clock)
+    except (OSError, RecordError) as error:
+        sys.stderr.write(f"aurora: the flag holds, but {FOLDER}/{RECORD} can't be written: {error}\n")
+    return 0
+
+
+def _clear(project: Project, switch: KillSwitch, reason: str) -> int:
+    if not reason:
+        raise UsageError(
+            "Clearing the kill flag needs a reason.",
+            means="the flag stays",
+            todo="invoke kill --clear --reason TEXT",
+        )
+    by = require_person("Only a person clears the kill flag")
+    said = switch.read()
+    record_act(project.root, "kill.cleared", {"reason": reason, "by": by, "flag": said}, SystemClock())
+    switch.clear()
+    sys.stdout.write(f"The kill flag is gone; who and why is on record in {FOLDER}/{RECORD}.\n")
+    return 0

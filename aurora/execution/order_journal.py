@@ -1,0 +1,246 @@
+"""The order journal: each order on disk before its bytes go out, and all that the venue ever said of it.
+
+One file for an account, mode, venue and trading day, `orders/live-paper-DU123/2026-01-05.jsonl`: sessions of many runs
+share it, and it must outlive them all, so it lies in no run's folder. The lines are those of `aurora.journal`:
+
+    day.opened       mode, venue, account, day, carried_pnl_usd, high_water_usd, unlocked
+    session.joined   session, capital_usd
+    order.intent     ref, symbol, side, quantity, limit, decided, decision_mid, opens: synced before the order is sent
+    order.state      ref, status, filled, reason: what the venue said, or UNKNOWN and why
+    fill             ref, symbol, side, quantity, price, fee (null: not told yet), at, execution_id, revision
+    fill.corrected, fill.commission   the same fill again, as it is now
+    high_water       pnl_usd, unlocked
+    book.lost        (nothing): what was held counts as sold at the last price it traded at
+"""
+
+from __future__ import annotations
+
+import fcntl
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from aurora.clock import Clock
+from aurora.errors import JournalWriteError, LockHeld, RecordError
+from aurora.execution.trading_day import TradingDay, order_as_json
+from aurora.journal import Event, Journal, plain, read_journal
+from aurora.market.order import Fill, Order, OrderState, OrderStatus
+
+ORDERS = "orders"
+_LOCK = "held.lock"
+
+
+@dataclass(frozen=True)
+class Book:
+    """Whose orders a journal holds, and of which exchange day."""
+
+    mode: str
+    venue: str
+    account: str
+    day: date
+
+    @property
+    def folder_name(self) -> str:
+        """Return the name of the account's folder."""
+        return re.sub(r"[^A-Za-z0-9.-]", "_", f"{self.mode}-{self.venue}-{self.account}")
+
+
+@dataclass
+class News:
+    """What fills told: those not on record before, and what can't be (a foreign order, two fills of one id)."""
+
+    fills: list[Fill] = field(default_factory=list)
+    anomalies: list[str] = field(default_factory=list)
+
+
+class OrderJournal:
+    """One day's orders: intend → (the router sends) → told* and take_fills* → close. `day` is what they add up to.
+
+    What is told of an order that was sent is never lost for want of disk: `day` takes it in all the same, and
+    `broken` says that the file has not.
+    """
+
+    def __init__(self, journal: Journal, events: Iterable[Event], release: Callable[[], None] = lambda: None) -> None:
+        self.day = TradingDay()
+        self.broken: JournalWriteError | None = None
+        self._journal = journal
+        self._release = release
+        self._odd: set[str] = set()
+        for event in events:
+            self.day.apply(event)
+
+    @classmethod
+    def create(cls, path: Path, book: Book, clock: Clock) -> OrderJournal:
+        """Begin the journal of a day that no other session shares, at `path`."""
+        path.parent.mkdir(parents=True, exist_ok=True)
+        return cls(Journal.create(path, clock), ())._begin(book, TradingDay())
+
+    @classmethod
+    def open(cls, root: Path, book: Book, clock: Clock) -> OrderJournal:
+        """Open the day's journal under `root`, or begin it with what the last day left.
+
+        Raises LockHeld when another session has it, JournalDamaged when it does not hold together.
+        """
+        folder = root / ORDERS / book.folder_name
+        release = _lock(folder)
+        try:
+            path = folder / f"{book.day}.jsonl"
+            if path.exists() and path.stat().st_size:
+                journal, events = Journal.resume(path, clock)
+                return cls(journal, events, release)
+            path.unlink(missing_ok=True)  # made, and nothing written: the machine died in between
+            return cls(Journal.create(path, clock), (), release)._begin(book, _last_day(folder, book.day))
+        except BaseException:
+            release()
+            raise
+
+    def join(self, session: str, capital_usd: Decimal, equity_usd: Decimal) -> Decimal:
+        """Note that a session begins; return its capital in USD (trading rule 9).
+
+        capital_usd: the profile's. equity_usd: what the account is worth now; only the day's first session asks for it.
+        """
+        known = self.day.capital_usd
+        frozen = min(capital_usd, equity_usd if known is None else known)
+        self._write("session.joined", {"session": session, "capital_usd": frozen}, must=True)
+        return frozen
+
+    def lose_book(self) -> None:
+        """Note that a simulated book has gone with the session that kept it, orders and positions alike."""
+        for ref in self.day.open_refs():
+            state = self.day.orders[ref]
+            filled, reason = self.day.filled(ref), "the simulated book ended with its session"
+            self.told(replace(state, status=OrderStatus.CANCELLED, filled=filled, reason=reason))
+        if any(self.day.holdings.values()):
+            self._write("book.lost", {})
+
+    def intend(self, order: Order, *, opens: bool, must: bool = True) -> None:
+        """Put an order on disk before it is sent. Raises JournalWriteError, unless the way out must not wait for it."""
+        self._write("order.intent", order_as_json(order, opens=opens), must=must, sync=True)
+
+    def told(self, state: OrderState) -> None:
+        """Note what the venue said of an order that was intended."""
+        known = self.day.orders[state.order.ref]
+        if (known.status, known.filled) != (state.status, state.filled):
+            data = {"ref": state.order.ref, "status": state.status, "filled": state.filled, "reason": state.reason}
+            self._write("order.state", data)
+
+    def doubt(self, ref: str, reason: str) -> None:
+        """Note that sending failed: nobody knows whether the venue has the order."""
+        filled = self.day.filled(ref)
+        self._write("order.state", {"ref": ref, "status": OrderStatus.UNKNOWN, "filled": filled, "reason": reason})
+
+    def take_fills(self, fills: Iterable[Fill]) -> News:
+        """Note what is new among the venue's executions, however late, often or corrected they come."""
+        news = News()
+        for fill in fills:
+            known = self.day.fills.get(fill.id)
+            if known is None:
+                self._take_new(fill, news)
+            elif fill.revision > known.revision:
+                self._write("fill.corrected", vars(fill))
+            elif fill.revision == known.revision and fill != known:
+                self._take_again(fill, known, news)
+        return news
+
+    def mark(self, pnl_usd: Decimal, unlock: str = "") -> None:
+        """Raise the high-water mark to a P&L above it; begin it anew there after an unlock that it does not know."""
+        is_new = bool(unlock) and unlock != self.day.unlocked
+        if is_new or pnl_usd > self.day.high_water_usd:
+            self._write("high_water", {"pnl_usd": pnl_usd, "unlocked": unlock or self.day.unlocked})
+
+    def close(self) -> None:
+        """Give the file and its lock back."""
+        self._journal.close()
+        self._release()
+
+    def _begin(self, book: Book, last: TradingDay) -> OrderJournal:
+        carried = {
+            "carried_pnl_usd": last.total_pnl_usd({}),
+            "high_water_usd": last.high_water_usd,
+            "unlocked": last.unlocked,
+        }
+        self._write("day.opened", {**vars(book), "day": f"{book.day}", **carried}, must=True)
+        return self
+
+    def _take_new(self, fill: Fill, news: News) -> None:
+        if fill.ref not in self.day.orders:
+            self._say_once(news, fill, f"foreign execution {fill.id}: {_shown(fill)}, of an order that is not Aurora's")
+            return
+        self._write("fill", vars(fill))
+        news.fills.append(fill)
+        ordered, filled = self.day.orders[fill.ref].order.quantity, self.day.filled(fill.ref)
+        if filled > ordered:
+            news.anomalies.append(f"{fill.ref}: {filled} shares were filled, {ordered} were ordered")
+
+    def _take_again(self, fill: Fill, known: Fill, news: News) -> None:
+        if known.fee is None and fill.fee is not None and _but_for_fee(fill) == _but_for_fee(known):
+            self._write("fill.commission", vars(fill))
+        elif _but_for_fee(fill) != _but_for_fee(known):
+            self._say_once(news, fill, f"two executions are called {fill.id}: {_shown(known)}, and {_shown(fill)}")
+
+    def _say_once(self, news: News, fill: Fill, text: str) -> None:
+        if fill.id not in self._odd:
+            self._odd.add(fill.id)
+            news.anomalies.append(text)
+
+    def _write(self, type_: str, data: Mapping[str, Any], *, must: bool = False, sync: bool = False) -> None:
+        try:
+            event = self._journal.append(type_, data, sync=sync or must)
+        except JournalWriteError as error:
+            self.broken = self.broken or error
+            if must:
+                raise
+            event = Event(0, "", type_, {key: _as_written(value) for key, value in data.items()})
+        self.day.apply(event)
+
+
+def read_last_days(root: Path) -> list[tuple[str, str, TradingDay]]:
+    """Return, for each account that has order journals, its folder's name, its last day, and what that adds up to."""
+    paths = [max(folder.glob("*.jsonl"), default=None) for folder in sorted((root / ORDERS).glob("*"))]
+    return [(path.parent.name, path.stem, _read_day(path)) for path in paths if path is not None]
+
+
+def _as_written(value: object) -> object:
+    return plain(value) if isinstance(value, Decimal | datetime) else value
+
+
+def _last_day(folder: Path, day: date) -> TradingDay:
+    before = max((path for path in folder.glob("*.jsonl") if path.stem < f"{day}"), default=None)
+    return TradingDay() if before is None else _read_day(before)
+
+
+def _read_day(path: Path) -> TradingDay:
+    day = TradingDay()
+    for event in read_journal(path).events:
+        day.apply(event)
+    return day
+
+
+def _lock(folder: Path) -> Callable[[], None]:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        file = (folder / _LOCK).open("a")
+    except OSError as error:
+        raise RecordError(f"The order journal {folder} can't be opened: {error.strerror}.") from error
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise LockHeld(
+            f"Another session writes the order journal {folder.name}.",
+            means="two sessions would count one account's limits apart; nothing was traded",
+            todo="wait until it ends, or stop it with Ctrl-C where it runs",
+        ) from None
+    return file.close
+
+
+def _but_for_fee(fill: Fill) -> tuple[object, ...]:
+    return (fill.ref, fill.symbol, fill.side, fill.quantity, fill.price)
+
+
+def _shown(fill: Fill) -> str:
+    return f"{fill.side} {fill.quantity} {fill.symbol} at {fill.price} USD"

@@ -1,0 +1,164 @@
+"""A trading day of one account, added up from its order journal: orders, fills, money, and what the limits count."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from aurora.clock import iso
+from aurora.journal import Event
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, Side
+from aurora.risk.limits import DayUse, assumed_fee
+
+
+@dataclass
+class TradingDay:
+    """What the journal says so far: apply(event)* → read; equal journals give equal days.
+
+    orders:       by ref, in the order of their intents; UNKNOWN until the venue's answer is on record.
+    fills:        by id, each in its latest revision.
+    cash_usd:     what the fills brought and cost, fees included. holdings: signed shares by symbol.
+    capital_usd:  frozen by the day's first session (trading rule 9); None before it.
+    carried_pnl_usd: P&L of the days before. high_water_usd: the most that P&L ever was (since promotion or an unlock).
+    unlocked:     which unlock the high-water mark was last begun anew for.
+    """
+
+    use: DayUse = field(default_factory=DayUse)
+    orders: dict[str, OrderState] = field(default_factory=dict)
+    fills: dict[str, Fill] = field(default_factory=dict)
+    holdings: dict[str, int] = field(default_factory=dict)
+    cash_usd: Decimal = Decimal(0)
+    capital_usd: Decimal | None = None
+    carried_pnl_usd: Decimal = Decimal(0)
+    high_water_usd: Decimal = Decimal(0)
+    unlocked: str = ""
+    last_prices: dict[str, Decimal] = field(default_factory=dict)
+
+    def apply(self, event: Event) -> None:
+        """Take one event of the journal in."""
+        _APPLY.get(event.type, _ignore)(self, event.data)
+
+    def open_refs(self) -> list[str]:
+        """Return the orders whose end is not on record."""
+        return [ref for ref, state in self.orders.items() if not state.status.is_final]
+
+    def fees_missing(self) -> int:
+        """Return how many fills have no commission on record yet."""
+        return sum(fill.fee is None for fill in self.fills.values())
+
+    def filled(self, ref: str) -> int:
+        """Return the shares of an order that its fills add up to."""
+        return sum(fill.quantity for fill in self.fills.values() if fill.ref == ref)
+
+    def pnl_usd(self, bids: Mapping[str, Decimal]) -> Decimal:
+        """Return the day's own P&L after fees; holdings at their last valid bid, or the last price they traded at."""
+        return self.cash_usd + sum(
+            (shares * bids.get(symbol, self.last_prices[symbol]) for symbol, shares in self.holdings.items()),
+            Decimal(0),
+        )
+
+    def total_pnl_usd(self, bids: Mapping[str, Decimal]) -> Decimal:
+        """Return the P&L of this day and of those before it."""
+        return self.carried_pnl_usd + self.pnl_usd(bids)
+
+    def _begin(self, data: Mapping[str, Any]) -> None:
+        self.carried_pnl_usd = Decimal(data["carried_pnl_usd"])
+        self.high_water_usd = Decimal(data["high_water_usd"])
+        self.unlocked = data["unlocked"]
+
+    def _join(self, data: Mapping[str, Any]) -> None:
+        self.capital_usd = Decimal(data["capital_usd"])
+
+    def _mark(self, data: Mapping[str, Any]) -> None:
+        self.high_water_usd = Decimal(data["pnl_usd"])
+        self.unlocked = data["unlocked"]
+
+    def _intend(self, data: Mapping[str, Any]) -> None:
+        order = order_from_json(data)
+        self.orders[order.ref] = OrderState(order, OrderStatus.UNKNOWN, reason="no answer is on record")
+        self.use.reserve(order, opens=data["opens"])
+
+    def _state(self, data: Mapping[str, Any]) -> None:
+        """Take an order's state in; what ended unfilled is given back, what its fills already showed is not."""
+        state = replace(
+            self.orders[data["ref"]], status=OrderStatus(data["status"]), filled=data["filled"], reason=data["reason"]
+        )
+        self.orders[data["ref"]] = state
+        if state.status.is_final:
+            self.use.count(state.order, max(state.filled, self.filled(state.order.ref)))
+
+    def _fill(self, data: Mapping[str, Any]) -> None:
+        """Take a fill in: a new one, a corrected one, or one whose commission has come."""
+        fill = fill_from_json(data)
+        if fill.id in self.fills:
+            self._book(self.fills.pop(fill.id), -1)
+        self.fills[fill.id] = fill
+        self._book(fill, 1)
+        self.last_prices[fill.symbol] = fill.price
+        state = self.orders.get(fill.ref)
+        if state is not None and state.status.is_final:
+            self.use.count(state.order, max(state.filled, self.filled(fill.ref)))
+
+    def _lose_book(self, _: Mapping[str, Any]) -> None:
+        self.cash_usd = self.pnl_usd({})
+        self.holdings.clear()
+
+    def _book(self, fill: Fill, times: int) -> None:
+        fee = assumed_fee(fill.quantity) if fill.fee is None else fill.fee
+        shares = fill.side.sign * fill.quantity * times
+        self.holdings[fill.symbol] = self.holdings.get(fill.symbol, 0) + shares
+        self.cash_usd -= shares * fill.price + times * fee
+        self.use.add_fee(times * fee)
+
+
+def _ignore(_day: TradingDay, _data: Mapping[str, Any]) -> None:
+    """An event that adds nothing up."""
+
+
+_APPLY = {
+    "day.opened": TradingDay._begin,
+    "session.joined": TradingDay._join,
+    "high_water": TradingDay._mark,
+    "book.lost": TradingDay._lose_book,
+    "order.intent": TradingDay._intend,
+    "order.state": TradingDay._state,
+    "fill": TradingDay._fill,
+    "fill.corrected": TradingDay._fill,
+    "fill.commission": TradingDay._fill,
+}
+
+
+def order_as_json(order: Order, *, opens: bool) -> dict[str, Any]:
+    """Return an intent as JSON data."""
+    return {**vars(order), "decided": iso(order.decided), "opens": opens}
+
+
+def order_from_json(data: Mapping[str, Any]) -> Order:
+    """Return the order that `order_as_json` wrote."""
+    return Order(
+        ref=data["ref"],
+        symbol=data["symbol"],
+        side=Side(data["side"]),
+        quantity=data["quantity"],
+        limit=Decimal(data["limit"]),
+        decided=datetime.fromisoformat(data["decided"]),
+        decision_mid=Decimal(data["decision_mid"]),
+    )
+
+
+def fill_from_json(data: Mapping[str, Any]) -> Fill:
+    """Return the fill whose fields `vars` gave to the journal."""
+    return Fill(
+        ref=data["ref"],
+        symbol=data["symbol"],
+        side=Side(data["side"]),
+        quantity=data["quantity"],
+        price=Decimal(data["price"]),
+        fee=None if data["fee"] is None else Decimal(data["fee"]),
+        at=datetime.fromisoformat(data["at"]),
+        execution_id=data["execution_id"],
+        revision=data["revision"],
+    )
