@@ -32,12 +32,12 @@ class Fault:
     hint: str = ""
 
     def __str__(self) -> str:
-        lines = [f"{self.place}: {self.message}"]
+        lines = [f"{self.place}: {visible(self.message)}"]
         if self.excerpt:
             shown, caret = _window(self.excerpt, self.place.column)
             lines += [f"    {shown}", f"    {' ' * caret}^"]
         if self.hint:
-            lines.append(f"    {self.hint}")
+            lines.append(f"    {visible(self.hint)}")
         return "\n".join(lines)
 
 

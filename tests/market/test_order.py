@@ -11,9 +11,10 @@ def test_sides_have_sign_and_opposite() -> None:
 
 
 def test_unknown_is_not_final() -> None:
-    """Trading rule 8: UNKNOWN ends only by evidence, so it is no end; filled, cancelled and rejected are."""
+    """Trading rule 8: UNKNOWN ends only by evidence, so it is no end; filled, cancelled, rejected and never received are."""
     final = {status for status in OrderStatus if status.is_final}
-    assert final == {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED}
+    ends = {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.NOT_RECEIVED}
+    assert final == ends
 
 
 def test_unfilled_is_what_did_not_trade() -> None:
