@@ -11,10 +11,9 @@ def test_sides_have_sign_and_opposite() -> None:
 
 
 def test_unknown_is_not_final() -> None:
-    """Trading rule 8: UNKNOWN ends only by evidence, so it is no end; filled, cancelled, rejected and never received are."""
+    """Trading rule 8: UNKNOWN ends only by evidence, so it is no end; filled, cancelled and rejected are."""
     final = {status for status in OrderStatus if status.is_final}
-    ends = {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED, OrderStatus.NOT_RECEIVED}
-    assert final == ends
+    assert final == {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED}
 
 
 def test_unfilled_is_what_did_not_trade() -> None:
