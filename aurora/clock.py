@@ -67,4 +67,4 @@ class ManualClock:
 
 def iso(instant: datetime) -> str:
     """Return `instant` as ISO 8601 UTC with microseconds and a Z, the one form that Aurora writes."""
-    return instant.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -14,6 +14,8 @@
       RecordError            a journal or report can't be written or does not hold together          exit 1
         JournalWriteError    the disk refused a journal line
         JournalDamaged       a journal that was changed or cut in the middle                          exit 8
+        LedgerDamaged        the ledger, or its signature, is not what Aurora wrote                   exit 8
+        SigningFailed        ssh-keygen can't be used, or did not sign                                exit 2
       InternalError          a bug in Aurora: please report                                           exit 1
 
 Each class carries `exit_code`; `diagnostics()` says what happened, what it means and what to type.
@@ -95,6 +97,18 @@ class JournalDamaged(RecordError):
     """A journal was changed, or cut in the middle."""
 
     exit_code = 8
+
+
+class LedgerDamaged(RecordError):
+    """The ledger, or its signature, is not what Aurora wrote."""
+
+    exit_code = 8
+
+
+class SigningFailed(RecordError):
+    """ssh-keygen can't be used, or did not sign."""
+
+    exit_code = 2
 
 
 class InternalError(AuroraError):

@@ -50,6 +50,11 @@ def read_journal(path: Path) -> JournalText:
         raw = path.read_bytes()
     except OSError as error:
         raise RecordError(f"The journal {path} can't be read: {error.strerror}.") from error
+    return parse_journal(raw, path)
+
+
+def parse_journal(raw: bytes, path: Path) -> JournalText:
+    """Check the bytes of the journal at `path`, as `read_journal` does. Raises JournalDamaged."""
     events: list[Event] = []
     head, offset = FIRST, 0
     lines = raw.splitlines(keepends=True) if b"\r" not in raw else raw.replace(b"\r", b"\0").splitlines(keepends=True)
@@ -67,6 +72,15 @@ def read_journal(path: Path) -> JournalText:
         head = hashlib.sha256(line).hexdigest()
         offset += len(line)
     return JournalText(tuple(events), head, offset, b"")
+
+
+def line_of(seq: int, prev: str, ts: str, type_: str, data: object) -> bytes:
+    """Return one line of a journal as it is written: `data` is JSON, `prev` the SHA-256 of the line above."""
+    return _line(seq, prev, ts, type_, _to_json(data))
+
+
+def _line(seq: int, prev: str, ts: str, type_: str, data: str) -> bytes:
+    return f'{{"seq":{seq},"prev":"{prev}","ts":"{ts}","type":{json.dumps(type_)},"data":{data}}}\n'.encode()
 
 
 def _parse(line: bytes) -> dict[str, Any] | None:
@@ -91,10 +105,14 @@ def plain(value: object) -> object:
     raise TypeError(f"A journal line can't hold a {type(value).__name__}.")
 
 
+_to_json = json.JSONEncoder(default=plain, allow_nan=False, separators=(",", ":")).encode
+
+
 class Journal(contextlib.AbstractContextManager["Journal"]):
     """Appends events to one file: `create` a new one or `resume` one that a process left behind.
 
-    append: mask → chain → write → sync → return the event. When the disk refuses, what was half written is cut off
+    append: mask → chain → write → sync → return the event. `mask` returns other data than it was given, or the same;
+    it changes nothing in place. When the disk refuses, what was half written is cut off
     again, JournalWriteError is raised, and every later append raises it too: an engine that can't write acts no more.
     """
 
@@ -115,7 +133,7 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         """Create the file at `path`, which must not exist, and sync its folder."""
         try:
             descriptor = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_EXCL, 0o644)
-            _sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             raise _refused(path, error) from error
         return cls(path, descriptor, JournalText((), FIRST, 0, b""), clock or SystemClock(), mask)
@@ -153,9 +171,12 @@ class Journal(contextlib.AbstractContextManager["Journal"]):
         if self._failed:
             raise JournalWriteError(f"The journal {self.path} could not be written before; nothing more is done.")
         ts = iso(self._clock.now())
-        masked = self._mask(json.loads(json.dumps(data, default=plain, allow_nan=False)))
-        line = {"seq": self._seq + 1, "prev": self._head, "ts": ts, "type": type_, "data": masked}
-        raw = json.dumps(line, separators=(",", ":")).encode() + b"\n"
+        text = _to_json(data)
+        whole = json.loads(text)
+        masked = self._mask(whole)
+        if masked != whole:  # else the text at hand says it, and need not be made again
+            text = _to_json(masked)
+        raw = _line(self._seq + 1, self._head, ts, type_, text)
         try:
             self._write(raw, sync)
         except OSError as error:
@@ -197,11 +218,12 @@ def _save_torn(path: Path, text: JournalText) -> Path:
         os.fsync(descriptor)
     finally:
         os.close(descriptor)
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
     return saved
 
 
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
+    """Bring the names in `folder` to the disk."""
     descriptor = os.open(folder, os.O_RDONLY)
     try:
         os.fsync(descriptor)

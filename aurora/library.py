@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -33,7 +34,7 @@ from aurora.engine.workers import (
     Workers,
 )
 from aurora.errors import AuroraError, UsageError
-from aurora.evidence.files import write_reports
+from aurora.evidence.keeper import SigningKeeper
 from aurora.journal import Event
 
 __all__ = [
@@ -132,7 +133,7 @@ def run(
     """Run a runbook from its start, in this process's main thread.
 
     params:  those that differ from their defaults; checked as on the command line.
-    desk:    who listens and who answers; unless given, nobody does, and the reports are written at the end.
+    desk:    who listens and who answers; unless given, nobody does, and the run is sealed at its end.
     answers: a file of scripted answers, for a simulated venue.
     workers: where steps run; processes on this machine unless given. They are closed at the end.
 
@@ -140,7 +141,7 @@ def run(
     """
     values = parameters(project, runbook, params or {})
     how = {"dry_run": dry_run, "step_by_step": step_by_step}
-    return Leg(*start_run(project, runbook, values, desk or _nobodys(), **how, answers=answers, workers=workers))
+    return Leg(*start_run(project, runbook, values, desk or _nobodys(project), **how, answers=answers, workers=workers))
 
 
 def resume(
@@ -162,7 +163,7 @@ def resume(
     Raises RunNotFound, and ResumeRefused when it is finished, or its inputs have changed and that is not accepted.
     """
     how = GoingOn(accept_changes, settle or {}, waive, reason, cancel)
-    return Leg(*resume_run(project, run_id, desk or _nobodys(), how))
+    return Leg(*resume_run(project, run_id, desk or _nobodys(project), how))
 
 
 def parameters(project: Project, runbook: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -205,5 +206,6 @@ def _plain(value: Any) -> Any:
     return [_plain(item) for item in value] if isinstance(value, list | tuple) else value
 
 
-def _nobodys() -> Desk:
-    return Desk(Quiet(), Nobody("no terminal"), on_end=write_reports)
+def _nobodys(project: Project) -> Desk:
+    keeper = SigningKeeper(project.root, logging.getLogger("aurora.records").info)
+    return Desk(Quiet(), Nobody("no terminal"), on_end=keeper.closed, keeper=keeper)

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import cached_property
 from types import MappingProxyType
 from typing import Any
 
@@ -66,7 +67,7 @@ class Profile:
             raise AttributeError(key)
         return getattr(self.values, key)
 
-    @property
+    @cached_property
     def digest(self) -> str:
         """Return the SHA-256 of the resolved values, so that two names for the same values compare equal."""
         text = json.dumps(self.values.plain(), sort_keys=True, default=_canonical, allow_nan=False)

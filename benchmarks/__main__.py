@@ -9,9 +9,10 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, kill, lint, memory, start
+from benchmarks import engine, growth, kill, lint, memory, peers, start, verify
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -21,20 +22,24 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "lint": lint.measure,
     "engine": engine.measure,
     "memory": memory.measure,
+    "verify": verify.measure,
+    "others": peers.measure,
+    "growth": growth.measure,
     "kill": kill.measure,
 }
+NIGHTLY = ("growth",)
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Measure what was asked for. A budget that is not kept is shown, and is no error: machines differ."""
     options = _parser().parse_args(words)
-    size = Size(options.rounds, options.folder, options.steps, nightly=options.nightly)
+    size = Size(options.rounds, options.folder, options.steps, peers=options.peers)
     if options.tiny:
-        size = Size(1, options.folder, steps=3, many_steps=5, lint_steps=10, nightly=options.nightly, warm_up=0)
+        size = replace(size, rounds=1, steps=3, long_steps=10, sealed_runs=3, warm_up=0)
     else:
         compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
     groups = {}
-    for name in options.only or BENCHMARKS:
+    for name in options.only or [name for name in BENCHMARKS if name not in NIGHTLY or options.nightly]:
         groups[name] = BENCHMARKS[name](size)
         if not options.json:
             print(table(groups[name]), end="\n\n", flush=True)
@@ -54,10 +59,13 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=f"one of: {names}")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is measured (default 7)")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="steps in a row (default 200)")
-    parser.add_argument("--nightly", action="store_true", help="10,000 steps in a row, too")
+    parser.add_argument("--nightly", action="store_true", help="growth, too: runs of 10,000 steps")
     parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "runs", help="where to run; a sync costs what the disk there asks (runs/)"
+    )
+    parser.add_argument(
+        "--peers", metavar="PYTHON", help="a Python that has dbos, doit and prefect, to compare Aurora with them"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
     return parser

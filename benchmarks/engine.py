@@ -11,37 +11,30 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks.measure import Case, Figure, Group, Size, in_turns
-from benchmarks.project import AURORA, Bench, bench, written_step
+from benchmarks.project import AURORA, Bench, bench, noops, written_step
 from benchmarks.start import when
 
 FLOOR = "two synced lines a step"
-WRITTEN = "written"
+NOOPS, WRITTEN = "noops", "written"
 BUDGET_MS = 1.0
 TIMES_FLOOR = 2.0
-ALIKE = 1.2
-"""How much dearer a step may be among 10,000 than among 200."""
 _sync = getattr(os, "fdatasync", os.fsync)
 
 
 def measure(size: Size) -> Group:
-    """Run `size.steps` steps in a process of their own; nightly also `size.many_steps`."""
-    counts = [size.steps, size.many_steps] if size.nightly else [size.steps]
+    """Run `size.steps` steps in a process of their own."""
     with bench(size) as project:
-        for count in counts:
-            project.book(f"steps{count}", [f"{{id: s{number}, uses: bench.noop}}" for number in range(count)])
+        project.book(NOOPS, noops(size.steps))
         project.book(WRITTEN, [written_step(number) for number in range(size.steps)])
         cases: list[Case] = [lambda: {FLOOR: bare(project.root / "floor.jsonl", size.steps)}]
-        cases += [partial(_a_step, project, name) for name in (*(f"steps{count}" for count in counts), WRITTEN)]
+        cases += [partial(_a_step, project, name) for name in (NOOPS, WRITTEN)]
         values = in_turns(cases, size)
-    floor, few = values[FLOOR], values[f"steps{size.steps}"]
+    floor = values[FLOOR]
     figures = [
         Figure(FLOOR, "ms", floor),
-        Figure("a step that does nothing", "ms", few, floor, BUDGET_MS, TIMES_FLOOR),
+        Figure("a step that does nothing", "ms", values[NOOPS], floor, BUDGET_MS, TIMES_FLOOR),
         Figure("a step with arguments and a gate", "ms", values[WRITTEN], floor),
     ]
-    if size.nightly:
-        name = f"one of {size.many_steps:,} that do nothing, beside one of {size.steps:,}"
-        figures.append(Figure(name, "ms", values[f"steps{size.many_steps}"], few, None, ALIKE))
     return Group(f"engine, {size.steps:,} steps in a row", figures)
 
 

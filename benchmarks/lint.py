@@ -32,7 +32,7 @@ LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 def measure(size: Size) -> Group:
     """Lint it with the schema check remembered and not, and again with ten times the steps."""
-    few, many = size.lint_steps, size.lint_steps * 10
+    few, many = size.long_steps, size.long_steps * 10
     with bench(size) as project:
         for count in (few, many):
             project.book(f"steps{count}", [written_step(number) for number in range(count)])

@@ -21,9 +21,12 @@ class Size:
     folder: Path
     """Where the projects that are measured lie; what a sync costs hangs on the disk below."""
     steps: int = 200
-    many_steps: int = 10_000
-    lint_steps: int = 1_000
-    nightly: bool = False
+    long_steps: int = 1_000
+    """Steps of a long runbook; there is one of ten times as many, too."""
+    peers: str | None = None
+    """The Python of a virtual environment in which what Aurora is compared with is installed."""
+    sealed_runs: int = 1_000
+    """Runs whose records are verified."""
     warm_up: int = 1
     """Rounds that are thrown away: they fill caches."""
 
@@ -83,10 +86,14 @@ class Group:
 
     title: str
     figures: Sequence[Figure]
+    beside: str = "floor"
+    """What the ratios are to."""
+    notes: Sequence[str] = ()
 
     def data(self) -> dict[str, Any]:
         """Return everything as JSON data."""
-        return {"title": self.title, "figures": [figure.data() for figure in self.figures]}
+        figures = [figure.data() for figure in self.figures]
+        return {"title": self.title, "beside": self.beside, "figures": figures, "notes": list(self.notes)}
 
 
 def in_turns(cases: Sequence[Case], size: Size) -> dict[str, tuple[float, ...]]:

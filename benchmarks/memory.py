@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from benchmarks.measure import Figure, Group, Size, in_turns
-from benchmarks.project import Bench, bench
+from benchmarks.project import Bench, bench, noops
 
 FLOOR = "python -c pass"
 PEAK = "import re; print(re.search(r'VmHWM:\\s+(\\d+)', open('/proc/self/status').read())[1])"
@@ -20,8 +20,7 @@ def measure(size: Size) -> Group:
     if not Path("/proc/self/status").exists():
         return Group(f"{title} (not measured: no /proc here)", [])
     with bench(size) as project:
-        steps = [f"{{id: s{number}, uses: bench.noop}}" for number in range(size.steps)]
-        project.book("steps", [*steps, "{id: peaks, uses: bench.peaks}"])
+        project.book("steps", [*noops(size.steps), "{id: peaks, uses: bench.peaks}"])
         values = in_turns([lambda: _peaks(project)], size)
     floor = values.pop(FLOOR)
     return Group(title, [Figure(FLOOR, "MiB", floor), *(Figure(n, "MiB", v, floor) for n, v in values.items())])

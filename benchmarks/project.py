@@ -38,6 +38,10 @@ STEPS = '''
         n: int
 
     @dataclass(frozen=True)
+    class Numbers:
+        numbers: list[int]
+
+    @dataclass(frozen=True)
     class Called:
         at: float
 
@@ -54,6 +58,11 @@ STEPS = '''
     def pass_on(n: int = 1, text: str = "") -> Out:
         """Return what was given."""
         return Out(n)
+
+    @step(repeat="safe")
+    def count(to: int) -> Numbers:
+        """Return 0, 1, 2, …"""
+        return Numbers(list(range(to)))
 
     @step(repeat="safe")
     def called() -> Called:
@@ -132,6 +141,11 @@ class Bench:
         """Return the events of the newest run."""
         newest = max(self.project.runs.glob("2*"), key=lambda folder: folder.stat().st_mtime_ns)
         return read_journal(newest / "journal.jsonl").events
+
+
+def noops(count: int) -> list[str]:
+    """Return steps that do nothing."""
+    return [f"{{id: s{number}, uses: bench.noop}}" for number in range(count)]
 
 
 def written_step(number: int) -> str:

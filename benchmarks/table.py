@@ -6,14 +6,13 @@ from collections.abc import Sequence
 
 from benchmarks.measure import Figure, Group
 
-HEAD = ("", "median", "min – max", "× floor", "budget")
-
 
 def table(group: Group) -> str:
     """Return a group's figures as lines in columns."""
-    rows = [(group.title, *HEAD[1:]), *map(_row, group.figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(len(HEAD))]
-    return "\n".join(_line(row, widths) for row in rows)
+    head = (group.title, "median", "min – max", f"× {group.beside}", "budget")
+    rows = [head, *(_row(figure, group.beside) for figure in group.figures)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(head))]
+    return "\n".join([*(_line(row, widths) for row in rows), *(f"  {note}" for note in group.notes)])
 
 
 def _line(row: Sequence[str], widths: Sequence[int]) -> str:
@@ -22,23 +21,23 @@ def _line(row: Sequence[str], widths: Sequence[int]) -> str:
     return "   ".join([f"{name:<{widths[0]}}", *cells, budget]).rstrip()
 
 
-def _row(figure: Figure) -> tuple[str, str, str, str, str]:
+def _row(figure: Figure, beside: str) -> tuple[str, str, str, str, str]:
     low, high = min(figure.values), max(figure.values)
     return (
         f"  {figure.name}",
         f"{_number(figure.median)} {figure.unit}".rstrip(),
         f"{_number(low)} – {_number(high)}",
         "" if figure.ratio is None else f"{figure.ratio:.2f}",
-        _budget(figure),
+        _budget(figure, beside),
     )
 
 
-def _budget(figure: Figure) -> str:
+def _budget(figure: Figure, beside: str) -> str:
     asked = []
     if figure.most is not None:
         asked.append(f"≤ {figure.most:g} {figure.unit}".rstrip())
     if figure.most_of_floor is not None:
-        asked.append(f"≤ {figure.most_of_floor:g} × floor")
+        asked.append(f"≤ {figure.most_of_floor:g} × {beside}")
     mark = {True: "✔ ", False: "✘ ", None: ""}[figure.kept]
     return mark + ", ".join(asked)
 

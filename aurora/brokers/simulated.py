@@ -180,16 +180,4 @@ class SimulatedBroker:
         self._fills.append(Fill(order.ref, order.symbol, order.side, quantity, price, fee, self._clock.now()))
         self._cash -= order.side.sign * quantity * price + fee
         held = self._positions.get(order.symbol, Position(order.symbol, 0, Decimal(0)))
-        self._positions[order.symbol] = _after(held, order.side.sign * quantity, price)
-
-
-def _after(held: Position, change: int, price: Decimal) -> Position:
-    """Return the position after `change` signed shares traded at `price`; reducing keeps the average cost."""
-    quantity = held.quantity + change
-    if held.quantity * change >= 0:
-        cost = (abs(held.quantity) * held.average_cost + abs(change) * price) / abs(quantity)
-    elif held.quantity * quantity > 0:
-        cost = held.average_cost
-    else:
-        cost = price if quantity else Decimal(0)
-    return Position(held.symbol, quantity, cost)
+        self._positions[order.symbol] = held.after(order.side.sign * quantity, price)

@@ -26,7 +26,7 @@ def execute(project: Project, invocation: Invocation) -> int:
             outcome, code = record.state.outcome, record.state.exit_code or 0
             say_end(project, record.folder, outcome, as_json=options.json)
             return 0 if outcome == "cancelled" else code
-    desk = make_desk(as_json=options.json)
+    desk = make_desk(project, as_json=options.json)
     how = GoingOn(accept_changes=options.accept_changes, cancel=f"cancelled: {options.reason}")
     folder, outcome, code = resume_run(project, record.id, desk, how)
     say_end(project, folder, outcome, as_json=options.json)

@@ -161,7 +161,7 @@ def _runbooks(project: Project) -> Iterator[Finding]:
     names = project.names()
     faults = lint_names(project, names, FunctionTable(project.root))
     if faults:
-        yield Finding("bad", f"{len(faults)} faults in the runbooks", "invoke lint")
+        yield Finding("bad", f"{len(faults)} fault{'s' if len(faults) > 1 else ''} in the runbooks", "invoke lint")
     else:
         yield Finding("good", f"{len(names)} runbooks have no faults")
     for name in profile_names(project):

@@ -84,6 +84,37 @@ class ExactParser(argparse.ArgumentParser):
         """Return every flag that it knows."""
         return sorted(self._option_string_actions)
 
+    def flags_left(self, words: Sequence[str]) -> list[str]:
+        """Return the long flags that may still be given after `words`."""
+        used = [self._option_string_actions.get(word.partition("=")[0]) for word in words]
+        gone = {action.dest for action in used if action and not isinstance(action, argparse._AppendAction)}
+        return [
+            flag
+            for flag, action in sorted(self._option_string_actions.items())
+            if flag.startswith("--") and action.dest not in gone
+        ]
+
+    def so_far(self, words: Sequence[str]) -> tuple[int, argparse.Action | None]:
+        """Return how many of `words` stand at a place of their own, and the flag that waits for its value, if any."""
+        places, waiting = 0, None
+        for word in words:
+            flag, equals, _ = word.partition("=")
+            action = self._option_string_actions.get(flag)
+            if waiting is not None:
+                waiting = None
+            elif action is not None:
+                waiting = None if equals or action.nargs == 0 else action
+            else:
+                places += 1
+        return places, waiting
+
+    def next_place(self, count: int) -> argparse.Action | None:
+        """Return the argument without a flag that comes after `count` of them, or None."""
+        places = [action for action in self._actions if not action.option_strings]
+        if places and places[-1].nargs == "*":
+            return places[min(count, len(places) - 1)]
+        return places[count] if count < len(places) else None
+
     def _unknown(self, word: str) -> UsageError:
         flag = word.split("=")[0]
         if not flag.startswith("-"):

@@ -18,7 +18,7 @@ from typing import Any
 from invoke.collection import Collection
 from invoke.tasks import task
 
-from aurora.commands.main import dispatch, find_project_once, guarded, main
+from aurora.commands.main import asks_to_complete, dispatch, find_project_once, guarded, main
 from aurora.commands.parser import SHORT, overview, parse
 from aurora.errors import UsageError
 
@@ -50,6 +50,8 @@ def _collection(words: list[str]) -> Collection:
 def _read(words: list[str]) -> Collection:
     if not words:
         sys.stdout.write(overview(_PROGRAM) + "\n")
+        raise SystemExit(0)
+    if asks_to_complete(words):
         raise SystemExit(0)
     if words[0] in ("-h", "--help") and len(words) == 2:
         words = words[::-1]

@@ -12,17 +12,30 @@ import traceback
 from collections.abc import Callable, Sequence
 
 from aurora.commands.parser import Invocation, parse
+from aurora.engine.faults import visible
 from aurora.engine.project import Project, find_project
 from aurora.errors import AuroraError, InternalError
 
 _MODULES = {"runbook": "run"}
-_ANYWHERE = ("schema",)
+_ANYWHERE = ("schema", "completion")
 
 
 def main(words: Sequence[str] | None = None, program: str = "aurora") -> int:
     """Run one command and return its exit code."""
     given = list(sys.argv[1:] if words is None else words)
+    if asks_to_complete(given):
+        return 0
     return guarded(lambda: dispatch(parse(find_project_once, given, program), find_project_once))
+
+
+def asks_to_complete(words: Sequence[str]) -> bool:
+    """Return whether a shell asks what may come next; it was told."""
+    if list(words[:2]) != ["--complete", "--"]:
+        return False
+    from aurora.commands.complete import complete  # noqa: PLC0415 - no other command pays for it
+
+    complete(words[2:])
+    return True
 
 
 def guarded(action: Callable[[], int]) -> int:
@@ -79,7 +92,8 @@ def _bug(project: Project, error: Exception) -> InternalError:
 
 def say_error(error: AuroraError) -> None:
     """Print an error's diagnostics to standard error."""
-    _say(f"aurora: {error.diagnostics()}\n")
+    lines = [visible(line) for line in error.diagnostics().split("\n")]  # they may quote a file or another program
+    _say("aurora: " + "\n".join(lines) + "\n")
 
 
 def _say(text: str) -> None:

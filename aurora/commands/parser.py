@@ -26,10 +26,14 @@ SHORT = {
     "kill": "set the kill flag: kill [--reason TEXT]; take it away: kill --clear --reason TEXT",
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
     "report": "render a run's report again from its journal: report RUN",
+    "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
+    "keys": "the keys that sign records: keys init|list",
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
     "schema": "print the JSON Schema of runbooks",
     "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
+    "completion": "print what makes TAB complete: completion bash|zsh|fish",
+    "gateway": "run a simulated IB Gateway on this machine",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
 }
 
@@ -61,8 +65,12 @@ def parse(project: Callable[[], Project], words: Sequence[str], program: str = "
         )
     if command == "runbook":
         return _runbook(project, words[1:], program)
-    parser = _PARSERS[command](f"{program} {command}")
-    return Invocation(command, parser.read(words[1:]), {})
+    return Invocation(command, command_parser(command, program).read(words[1:]), {})
+
+
+def command_parser(command: str, program: str) -> ExactParser:
+    """Return the parser of a command other than `runbook`. Raises KeyError when there is none."""
+    return _PARSERS[command](f"{program} {command}")
 
 
 def overview(program: str) -> str:
@@ -175,6 +183,31 @@ def _cancel(program: str) -> ExactParser:
     return parser
 
 
+def _verify(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("runs", nargs="*", metavar="RUN", help="runs to look at closely (all, unless named)")
+    parser.add_argument(
+        "--witness",
+        action="append",
+        default=[],
+        metavar="SEQ:SHA256",
+        help="a head of the ledger that was announced outside this machine; may be given again",
+    )
+    parser.add_argument("--signers", metavar="FILE", help="an auditor's own copy of allowed_signers")
+    parser.add_argument(
+        "--each-signature", action="store_true", help="let ssh-keygen check each run's signature, not only the ledger's"
+    )
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    return parser
+
+
+def _keys(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("action", choices=("init", "list"), metavar="init|list", help="make the engine's key; list all")
+    parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    return parser
+
+
 def _kill(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("--clear", action="store_true", help="take the flag away; only a person at a terminal may")
@@ -197,7 +230,7 @@ def _lint(program: str) -> ExactParser:
 
 def _explain(program: str) -> ExactParser:
     parser = _plain(program)
-    parser.add_argument("name", metavar="NAME", help="the runbook")
+    parser.add_argument("name", metavar="RUNBOOK", help="its name")
     parser.add_argument("--format", choices=("tree", "mermaid"), default="tree", help="tree (default) or mermaid")
     return parser
 
@@ -206,6 +239,23 @@ def _new(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("kind", metavar="runbook|step", choices=("runbook", "step"), help="what to write")
     parser.add_argument("name", metavar="NAME", help="the runbook's name, or MODULE.FUNCTION of a step")
+    return parser
+
+
+def _completion(program: str) -> ExactParser:
+    parser = _plain(program)
+    shells = ("bash", "zsh", "fish")
+    parser.add_argument("shell", metavar="|".join(shells), choices=shells, help="the shell that is to complete")
+    return parser
+
+
+def _gateway(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--port", type=whole_number, default=7497, metavar="N", help="where it listens (default 7497)")
+    parser.add_argument("--scenario", metavar="FILE", help="what goes wrong when (nothing unless named)")
+    parser.add_argument("--quotes", default="dummy", metavar="TEXT", help="dummy or replay:PATH (default dummy)")
+    parser.add_argument("--symbols", default="SPY,TSLA", metavar="A,B", help="what is listed (default SPY,TSLA)")
+    parser.add_argument("--speed", type=whole_number, default=1, metavar="N", help="venue seconds a second (default 1)")
     return parser
 
 
@@ -219,9 +269,13 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "kill": _kill,
     "unlock": _unlock,
     "report": _one_run,
+    "verify": _verify,
+    "keys": _keys,
     "lint": _lint,
     "explain": _explain,
     "schema": _plain,
     "new": _new,
+    "completion": _completion,
+    "gateway": _gateway,
     "doctor": _plain,
 }

@@ -13,7 +13,7 @@ def execute(project: Project, invocation: Invocation) -> int:
     """Go on; the exit code is the run's."""
     options = invocation.options
     settle = dict(_settled(word) for word in options.settle)
-    desk = make_desk(as_json=options.json)
+    desk = make_desk(project, as_json=options.json)
     how = GoingOn(options.accept_changes, settle, options.waive, options.reason)
     folder, outcome, code = resume_run(project, options.run, desk, how)
     say_end(project, folder, outcome, as_json=options.json)

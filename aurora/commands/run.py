@@ -18,7 +18,7 @@ def execute(project: Project, invocation: Invocation) -> int:
     workers = LocalWorkers(project.root, project.services, read_environment(project.root))
     try:
         workers.warm()  # it starts while the runbook is linted
-        desk = make_desk(as_json=options.json)
+        desk = make_desk(project, as_json=options.json)
         answers = Path(options.answers) if options.answers else None
         folder, outcome, code = start_run(
             project,

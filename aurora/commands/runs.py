@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 
 from aurora.commands.parser import Invocation
+from aurora.engine.faults import visible
 from aurora.engine.project import Project
 from aurora.engine.records import records
 from aurora.errors import AuroraError
@@ -30,7 +31,7 @@ def execute(project: Project, invocation: Invocation) -> int:
                 "venue": opened["venue"],
                 "dry_run": opened["dry_run"],
             }
-        sys.stdout.write(json.dumps(line) + "\n" if invocation.options.json else _text(line) + "\n")
+        sys.stdout.write(json.dumps(line) + "\n" if invocation.options.json else visible(_text(line)) + "\n")
     if not found and not invocation.options.json:
         sys.stdout.write("No runs yet. Start with a rehearsal: make rehearse\n")
     return 0

@@ -11,20 +11,22 @@ from aurora.engine.leg import Desk
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, person_at
 from aurora.engine.records import read_record
+from aurora.evidence.keeper import SigningKeeper
 
 
-def make_desk(*, as_json: bool) -> Desk:
+def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json)
     if isinstance(listener, JsonLines):
-        return Desk(listener, Nobody("no terminal"), on_end=_write_reports, on_lost=_tell)
-    return Desk(listener, person_at(listener.show, os.environ), on_end=_write_reports, on_lost=_tell)
+        keeper = SigningKeeper(project.root, bool, warn=_say_aside)
+        return Desk(listener, Nobody("no terminal"), on_end=keeper.closed, on_lost=_tell, keeper=keeper)
+    keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
+    person = person_at(listener.show, os.environ)
+    return Desk(listener, person, on_end=keeper.closed, on_lost=_tell, keeper=keeper)
 
 
-def _write_reports(folder: Path) -> None:
-    from aurora.evidence.files import write_reports  # noqa: PLC0415 - the first step does not wait for it
-
-    write_reports(folder)
+def _say_aside(text: str) -> None:
+    Output(sys.stderr).write(f"record | {text}\n")  # where nobody listens, verify will say it
 
 
 def _tell(folder: Path, text: str) -> None:

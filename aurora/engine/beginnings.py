@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
@@ -100,7 +99,7 @@ class Beginnings:
 
     def _started(self, node: Node, what: str, arguments: Mapping[str, Any]) -> None:
         run = self._run
-        if run.masker.holds(json.dumps(arguments)):
+        if run.masker.holds_in(arguments):
             raise SecretInArguments(f"an argument of {what} holds a secret; a step reads secrets from its environment")
         attempt = run.state.step(node.id).attempt + 1
         token = run.token(node, attempt)

@@ -43,6 +43,8 @@ COLOURS = {
     "amber": "yellow",
 }
 LINE = 400
+MOST = 1e18
+"""What a bar counts to; NaN and infinity are not below it."""
 
 
 class Output:
@@ -136,8 +138,8 @@ class PlainLines:
         self._out.write(text)
 
     def line(self, text: str, style: str = "") -> None:
-        """Print one line."""
-        self._out.write(text + "\n")
+        """Print one line; whatever is in it, it stays one, and does nothing to a terminal."""
+        self._out.write(visible(text) + "\n")
 
     def on_past(self, events: Sequence[Event]) -> None:
         """Print the head of the run, what has failed so far, and how many steps are over."""
@@ -305,7 +307,7 @@ class LiveTerminal(PlainLines):
         """Print one line above the live part."""
         from rich.text import Text  # noqa: PLC0415 - rich is slow to import
 
-        self._console.print(Text(text, style=style), soft_wrap=True)
+        self._console.print(Text(visible(text), style=style), soft_wrap=True)
 
     def show(self, text: str) -> None:
         """Print a question; the live part stays away until it is answered."""
@@ -356,7 +358,7 @@ class LiveTerminal(PlainLines):
             label = ""
             if progress is not None:
                 label = one_line(progress.label, 60)
-                if progress.total:
+                if _is_drawable(progress):
                     bar = ProgressBar(total=progress.total, completed=progress.done, width=24)
             table.add_row(
                 Text("  ⏵", style="cyan"),
@@ -374,6 +376,12 @@ class LiveTerminal(PlainLines):
 
 def _values(gate: Mapping[str, Any]) -> str:
     return ", ".join(f"{name} = {value}" for name, value in gate["values"].items())
+
+
+def _is_drawable(progress: Progress) -> bool:
+    """Return whether a bar can show it: a step may say anything, and what is no share of a whole has no bar."""
+    numbers = (progress.done, progress.total)
+    return bool(progress.total) and all(isinstance(each, int | float) and abs(each) < MOST for each in numbers)
 
 
 def listener_for(*, as_json: bool) -> JsonLines | PlainLines:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
@@ -56,7 +55,7 @@ class Endings:
     def decided(self, node: Node, end: End) -> End:
         """Return the end of a step that did its work, with the verdicts of its gates."""
         run = self._run
-        if end.outputs is not None and run.masker.holds(json.dumps(end.outputs)):
+        if end.outputs is not None and run.masker.holds_in(end.outputs):
             error = failure("SecretInOutput", "the step's outputs hold a secret; they were thrown away")
             return replace(end, status="broken", outputs=None, error=error)
         if not node.step.gates or end.status not in ("passed", "red"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -73,7 +72,10 @@ def _open(
     """Check what has to hold before a run may exist, make its folder, and write its first event."""
     _refuse_secrets(prepared, answers)
     person = _who_answers(prepared, desk, how, answers)
-    requirements = check_requirements(prepared)
+    requirements = _requirements(prepared, desk, how)
+    if desk.keeper is not None:
+        runs = prepared.project.runs
+        desk.keeper.ready(runs, simulated=prepared.simulated, must=prepared.must_be_on_record)
     code = held.enter_context(GitState(prepared.project.root))
     signals = held.enter_context(Signals())
     held.enter_context(signals.caught())
@@ -87,6 +89,12 @@ def _open(
         _remove_unopened(folder)
         raise
     return Leg(prepared, folder, desk, person, signals, journal, locks), [event]
+
+
+def _requirements(prepared: Prepared, desk: Desk, how: Mapping[str, bool]) -> list[dict[str, Any]]:
+    """Return what the runbook requires and what was found of it. Raises OperatorError when it is not met."""
+    lookup = None if desk.keeper is None else desk.keeper.required
+    return check_requirements(prepared, lookup, dry_run=how["dry_run"])
 
 
 def _who_answers(prepared: Prepared, desk: Desk, how: Mapping[str, bool], answers: Path | None) -> Person:
@@ -150,6 +158,8 @@ def _reopen(
     held.enter_context(journal)
     _refuse_taken_up(record, events)
     cancel = how.cancel or record.state.cancelled
+    if not cancel:
+        _requirements(prepared, desk, {"dry_run": record.state.opened["dry_run"]})  # what held then may be too old now
     data = {
         "pid": os.getpid(),
         "operator": operator(),
@@ -159,6 +169,8 @@ def _reopen(
         "waivers": waived,
         "repeat": [] if cancel else _too_old(prepared, RunState.of(events), waived, desk.clock),
     }
+    if record.state.outcome is not None and desk.keeper is not None:
+        desk.keeper.reopened(record.folder, must=prepared.must_be_on_record)
     event = journal.append("run.resumed", data)
     person = _same_person(desk, record)
     leg = Leg(prepared, record.folder, desk, person, signals, journal, locks, None, how.settle, cancel)
@@ -224,7 +236,7 @@ def _same_person(desk: Desk, record: Record) -> Person:
 def _refuse_secrets(prepared: Prepared, answers: Path | None) -> None:
     """Refuse parameters and files that hold a secret: they are copied into the record."""
     masker = prepared.masker
-    if masker.holds(json.dumps({name: encode(value) for name, value in prepared.params.items()})):
+    if masker.holds_in({name: encode(value) for name, value in prepared.params.items()}):
         raise UsageError(
             "A parameter holds a secret.",
             means="parameters are written down and can be seen by other processes; nothing was run",

@@ -66,10 +66,16 @@ def listed(words: Sequence[str], most: int = 12) -> str:
     return f"{shown} … and {len(words) - most} more" if len(words) > most else shown
 
 
+_ACTING = frozenset(["Cc", "Cf", "Cs", "Co", "Zl", "Zp"])
+"""Categories of characters that act on a terminal, hide, turn the text around or end a line."""
+
+
 def visible(text: str) -> str:
-    """Return `text` with control and direction-changing characters made visible."""
+    """Return `text` with control, line-ending and direction-changing characters made visible."""
+    if text.isprintable():
+        return text  # as nearly all text is; to look at each character takes fifty times as long
     return "".join(
-        character if unicodedata.category(character) not in ("Cc", "Cf", "Cs") else f"\\u{ord(character):04x}"
+        character if unicodedata.category(character) not in _ACTING else f"\\u{ord(character):04x}"
         for character in text
     )
 

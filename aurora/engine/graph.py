@@ -59,6 +59,8 @@ class Plan:
     scopes: dict[str, Scope] = field(default_factory=dict)
     loaded: dict[str, Loaded] = field(default_factory=dict)
     faults: list[Fault] = field(default_factory=list)
+    whole: bool = True
+    """Whether it is known what comes before what: not with circles, unreadable sub-runbooks or too many steps."""
 
     def inner(self, node_id: str) -> Scope:
         """Return the scope that the sub-runbook step `node_id` holds."""
@@ -121,7 +123,9 @@ class _Inliner:
             needs = () if step.needs is None else self.needs(scope, step, known, None)
             self.add(replace(self.node(scope, step, "finally", needs=needs), after=after), trail)
             previous = step.id
-        self.plan.faults.extend(_cycles(runbook))
+        circles = list(_cycles(runbook))
+        self.plan.faults.extend(circles)
+        self.plan.whole = self.plan.whole and not circles
 
     def node(self, scope: Scope, step: Step, section: Section, needs: tuple[str, ...] = ()) -> Node:
         return Node(scope.prefix + step.id, step, scope, section, needs)
@@ -143,6 +147,7 @@ class _Inliner:
             return  # a fault already: the id stands twice, or there are too many steps
         if len(self.plan.nodes) >= MAX_STEPS:
             self.full = True
+            self.plan.whole = False
             self.fault(self.plan.root, (), f"with its sub-runbooks it has more than {MAX_STEPS:,} steps", "split it")
             return
         self.plan.nodes[node.id] = node
@@ -154,6 +159,7 @@ class _Inliner:
                 else (*node.step.key, "runbook")
             )
             self.sub(node, node.step.runbook, key, trail)
+            self.plan.whole = self.plan.whole and node.id in self.plan.scopes
         failure = node.step.on_failure
         if failure.action == "runbook" and node.section != "on_failure":
             step = Step(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any, Protocol
 
 from aurora.clock import Clock, SystemClock
 from aurora.engine.locks import Locks, working_file
@@ -23,6 +24,24 @@ from aurora.journal import Event, Journal
 LOCKS = ".locks"
 
 
+class Keeper(Protocol):
+    """Whoever keeps the records of runs beyond their journals: signs them, and knows which runs there were."""
+
+    def ready(self, runs: Path, *, simulated: bool, must: bool) -> None:
+        """See whether a run can leave a record; raise RecordError when it can't and `must`."""
+
+    def required(
+        self, runs: Path, asked: Sequence[Mapping[str, Any]], asking: Mapping[str, Any]
+    ) -> list[dict[str, Any]]:
+        """Return the `verdict`, `reason` and `run` of each requirement."""
+
+    def opened(self, folder: Path, events: Sequence[Event], *, must: bool) -> Mapping[str, Any] | None:
+        """Take note of a run before its first step; return what its journal says of that, once."""
+
+    def reopened(self, folder: Path, *, must: bool) -> None:
+        """Take note that a finished run is about to be taken up again."""
+
+
 @dataclass
 class Desk:
     """What the command line hands to the engine: who listens, who answers, and what the clock says."""
@@ -31,9 +50,10 @@ class Desk:
     person: Person
     clock: Clock = field(default_factory=SystemClock)
     on_end: Callable[[Path], object] = bool
-    """Called with the run's folder after each leg; renders the reports."""
+    """Called with the run's folder after each leg; renders the reports, and seals a run that is finished."""
     on_lost: Callable[[Path, str], object] = lambda *_: None
     """Called when the journal can't be written, with the run's folder and what that means; tells a person."""
+    keeper: Keeper | None = None
 
 
 @dataclass
@@ -55,8 +75,11 @@ class Leg:
         """Go on from `events`; return the run's folder, its outcome and the exit code."""
         project = self.prepared.project
         listener = _Unbreakable(self.desk.listener)
-        listener.on_past(events[:-1])
-        listener.on_event(events[-1])
+        past = len(events) - 1
+        self._enter_ledger(events)
+        listener.on_past(events[:past])
+        for event in events[past:]:
+            listener.on_event(event)
         workers = self.workers or LocalWorkers(project.root, project.services, self.prepared.environment)
         try:
             runner = self._runner(RunState.of(events), workers, listener)
@@ -75,6 +98,13 @@ class Leg:
             workers.close()
             self._report(listener)
         return self.folder, outcome, code
+
+    def _enter_ledger(self, events: list[Event]) -> None:
+        """Let the keeper of records know of the run before its first step, and the journal of that."""
+        if self.desk.keeper is not None:
+            entry = self.desk.keeper.opened(self.folder, events, must=self.prepared.must_be_on_record)
+            if entry is not None:
+                events.append(self.journal.append("ledger.entered", entry))
 
     def _go_on_unrecorded(self, error: JournalWriteError, lost: Runner, workers: Workers, listener: Listener) -> None:
         """Do what only reduces on the run's way to its end; nothing of it is on record (engine rule 23)."""

@@ -9,7 +9,7 @@ import platform
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ import aurora
 from aurora.engine.functions import FunctionTable, StepFunction
 from aurora.engine.graph import Library, Node, Plan, build_plan
 from aurora.engine.lint import lint_plan, require_sound
+from aurora.engine.policy import FILE as POLICY
 from aurora.engine.policy import Policy, guard_ids, load_policy, opens_orders
 from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
 from aurora.engine.prompts import os_user
 from aurora.engine.secrets import Masker, read_environment, secrets_of
+from aurora.engine.spec import seconds
 from aurora.engine.values import TypeMismatch, decode, encode
 from aurora.errors import OperatorError, RecordError, ResumeRefused, UsageError
 from aurora.profile import Profile, Section
@@ -53,6 +55,12 @@ class Prepared:
     def simulated(self) -> bool:
         """Return whether nothing real can come of a run."""
         return self.profile.values.get("venue") == SIMULATED
+
+    @property
+    def must_be_on_record(self) -> bool:
+        """Return whether the run may not begin without a way to seal it; nothing blocks one that only reduces."""
+        opens = any("orders.open" in function.info.effects for function in self.functions.values())
+        return opens and not self.simulated
 
     def load(self, name: str) -> Profile:
         """Return the profile `name` for a sub-runbook; it must speak of the same venue as the run's own."""
@@ -131,29 +139,52 @@ class GitState(contextlib.AbstractContextManager["GitState"]):
         return {"commit": commit, "dirty": any(not line.startswith("#") for line in lines)}
 
 
-def check_requirements(prepared: Prepared) -> list[dict[str, Any]]:
-    """Return what `requires` asks for. On a real venue it can't be met until sealed evidence exists: refused."""
-    asked = prepared.plan.root.requires
-    if asked and not prepared.simulated:
-        names = ", ".join(
-            f"{each.runbook} {each.outcome}{' within ' + each.within if each.within else ''}" for each in asked
-        )
-        raise OperatorError(
-            f"{prepared.plan.root.name} requires evidence: {names}. There is none: sealed evidence is not built yet.",
-            means=f"on the venue {prepared.profile.values.get('venue')} nothing starts without it; nothing was run",
-            todo="rehearse it: --profile sim",
-        )
-    return [
-        {
-            "runbook": each.runbook,
-            "outcome": each.outcome,
-            "within": each.within,
-            "same": list(each.same),
-            "verdict": "not checked",
-            "reason": "a simulated venue asks for no evidence",
-        }
-        for each in asked
+Lookup = Callable[[Path, Sequence[Mapping[str, Any]], Mapping[str, Any]], list[dict[str, Any]]]
+"""Finds sealed evidence: `runs/`, what is asked for, who asks → a verdict each (`Keeper.required`)."""
+
+
+def check_requirements(prepared: Prepared, lookup: Lookup | None, *, dry_run: bool) -> list[dict[str, Any]]:
+    """Return what `requires` asks for and what was found. Raises OperatorError when it is not met (engine rule 25)."""
+    asked = [
+        {"runbook": each.runbook, "outcome": each.outcome, "within": each.within, "same": list(each.same)}
+        for each in prepared.plan.root.requires
     ]
+    if lookup is None:
+        found = [_not_looked(prepared) for _ in asked]
+    else:
+        spans = [None if not each["within"] else seconds(str(each["within"])) for each in asked]
+        asking = {
+            "params": {name: encode(value) for name, value in prepared.params.items()},
+            "profile_digest": prepared.profile.digest,
+            "simulated": prepared.simulated,
+            "dry_run": dry_run,
+        }
+        timed = [{**each, "within_s": span} for each, span in zip(asked, spans, strict=True)]
+        found = lookup(prepared.project.runs, timed, asking)
+    checked = [{**each, **verdict} for each, verdict in zip(asked, found, strict=True)]
+    missing = [each for each in checked if each["verdict"] == "missing"]
+    if missing:
+        raise _no_evidence(prepared, missing)
+    return checked
+
+
+def _not_looked(prepared: Prepared) -> dict[str, Any]:
+    if prepared.simulated:
+        return {"verdict": "not checked", "reason": "a simulated venue asks for no evidence", "run": None}
+    return {"verdict": "missing", "reason": "nobody keeps signed records here", "run": None}
+
+
+def _no_evidence(prepared: Prepared, missing: Sequence[Mapping[str, Any]]) -> OperatorError:
+    profile = f" --profile {prepared.profile.name}" if "profile" in missing[0]["same"] else ""
+    told = [
+        f"{each['runbook']} {each['outcome']}{' within ' + each['within'] if each['within'] else ''}: {each['reason']}"
+        for each in missing
+    ]
+    return OperatorError(
+        f"{prepared.plan.root.name} requires evidence that is missing. {'. '.join(told)}.",
+        means=f"on the venue {prepared.profile.values.get('venue')} nothing starts without it; nothing was run",
+        todo=f"run it first: invoke runbook {missing[0]['runbook']}{profile}   or rehearse: --profile sim",
+    )
 
 
 def lock_names(prepared: Prepared, run: str) -> list[str]:
@@ -218,16 +249,26 @@ def opening_facts(
 
 
 def input_files(prepared: Prepared) -> dict[str, Path]:
-    """Return the files that a run's behaviour hangs on, by name: runbooks, profiles, step modules."""
+    """Return the files that a run's behaviour hangs on, by name: runbooks, profiles and policy, step modules."""
     project = prepared.project
     found = {project.shown(loaded.path): loaded.path for loaded in prepared.plan.loaded.values()}
     found.update({name: project.root / name for name in prepared.profile.files})
+    others = [*_other_profiles(prepared), project.profiles / POLICY]
+    found.update({project.shown(path): path for path in others if path.is_file()})
     for function in prepared.functions.values():
         module = sys.modules.get(function.function.__module__)
         file = Path(getattr(module, "__file__", None) or "")
         if file.is_file() and file.is_relative_to(project.root):
             found[project.shown(file)] = file
     return dict(sorted(found.items()))
+
+
+def _other_profiles(prepared: Prepared) -> list[Path]:
+    """Return every profile, when a sub-runbook is given one: which it is may be known only once it starts."""
+    given = [node.step.with_.get("profile") for node in prepared.plan.nodes.values() if node.step.kind == "runbook"]
+    if all(name is None or name == prepared.profile.name for name in given):
+        return []
+    return [prepared.project.profiles / f"{name}.yaml" for name in profile_names(prepared.project)]
 
 
 def _save_inputs(prepared: Prepared, folder: Path, answers: Path | None) -> list[dict[str, str]]:

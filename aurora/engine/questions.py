@@ -33,6 +33,9 @@ class Questions:
         self.open: tuple[Node, Prompt] | None = None
         self._opened = 0
 
+    def __len__(self) -> int:
+        return len(self._queue) + (self.open is not None)
+
     def add(self, node: Node, prompt: Prompt) -> None:
         """Ask this after what is asked already."""
         self._queue.append((node, prompt))
@@ -71,7 +74,8 @@ class Questions:
         return descriptor in self._watched
 
     def hear(self) -> None:
-        """Take what the person typed."""
+        """Take what the person typed; a loop that was held up may find it beside a timeout, and then it is too late."""
+        self._timers.act()
         answer = self._person.read() if self.open is not None else None
         if answer is not None:
             self._decide(answer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from aurora.engine.faults import did_you_mean
@@ -15,6 +15,7 @@ from aurora.errors import AuroraError, RecordError, RunNotFound
 from aurora.journal import JournalText, read_journal
 
 JOURNAL = "journal.jsonl"
+STAMP_LENGTH = len("2026-11-23T140000.250Z")
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Record:
 
 def new_run(project: Project, runbook: str, now: datetime) -> Path:
     """Make the folder of a new run and return it. Raises RecordError when `runs/` can't be written."""
+    now = max(now, _after_the_newest(project))
     # To the millisecond: the ids of two runs begun in one second still sort as they were begun, and `last` is the last.
     stem = f"{now:%Y-%m-%dT%H%M%S}.{now.microsecond // 1000:03}Z-{runbook}"
     try:
@@ -56,6 +58,19 @@ def new_run(project: Project, runbook: str, now: datetime) -> Path:
             means="Aurora does not act without a record; nothing was run",
             todo="make room, or make the folder writable",
         ) from error
+
+
+def _after_the_newest(project: Project) -> datetime:
+    """Return the instant after the one in the newest id.
+
+    Should the machine's clock be set back, `last` is still the last; when a run was opened stands in its journal.
+    """
+    known = run_ids(project)
+    try:
+        newest = datetime.strptime(known[-1][:STAMP_LENGTH], "%Y-%m-%dT%H%M%S.%fZ").replace(tzinfo=UTC)
+    except (IndexError, ValueError):  # there is none, or a folder of another kind
+        return datetime.min.replace(tzinfo=UTC)
+    return newest + timedelta(milliseconds=1)
 
 
 def run_ids(project: Project) -> list[str]:

@@ -117,7 +117,7 @@ class Run:
 
     def artifacts(self, node: Node, attempt: int) -> Path:
         """Return the folder of an attempt's own."""
-        return self.facts.folder / "artifacts" / node.id.replace("/", ".") / str(attempt)
+        return self.facts.folder.joinpath("artifacts", node.id.replace("/", "."), str(attempt))
 
     def instance(self, node: Node, index: int) -> Node:
         """Return an item of a `foreach` step as a step; its `if` was asked of them all."""

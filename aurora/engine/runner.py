@@ -168,7 +168,7 @@ class Runner:
 
     def _start_ready(self) -> bool:
         """Start the next step that may start, and return whether there was one."""
-        node = self._walk.take() if len(self._attempts) < MAX_CONCURRENT else None
+        node = self._walk.take() if self._has_room() else None
         if node is None:
             return False
         unsettled = self._run.state.step(node.id).unsettled
@@ -183,6 +183,12 @@ class Runner:
         elif node.step.kind == "uses":
             self._doubts.settle(node)
         return True  # a sub-runbook that is under way goes on by its own steps
+
+    def _has_room(self) -> bool:
+        """Return whether one more step may begin: step by step only when nothing is under way or asked."""
+        if self._facts.step_by_step:
+            return not self._attempts and not self._questions
+        return len(self._attempts) < MAX_CONCURRENT
 
     # waiting
 

@@ -60,6 +60,10 @@ class Masker:
         """Return whether a secret stands in `text`."""
         return self._pattern is not None and self._pattern.search(text) is not None
 
+    def holds_in(self, data: Any) -> bool:
+        """Return whether a secret stands in JSON data."""
+        return self._pattern is not None and self.holds(json.dumps(data))
+
     def __call__(self, data: Any) -> Any:
         """Return JSON data with every secret masked, in keys and numbers too."""
         return data if self._pattern is None else self._walk(data)

@@ -137,11 +137,10 @@ class RunState:
 
     def _begin_anew(self, step_ids: Collection[str]) -> None:
         """Forget the ends of steps, and of their items; the numbers of their attempts go on."""
-        if step_ids:
-            for step_id, step in self.steps.items():
-                if step_id.partition("[")[0] in step_ids:
-                    self.steps[step_id] = StepState(attempt=step.attempt, spent=step.attempt)
-            self._reopen(step_ids)
+        again = {step_id: step for step_id, step in self.steps.items() if step_id.partition("[")[0] in step_ids}
+        for step_id, step in again.items():
+            self.steps[step_id] = StepState(attempt=step.attempt, spent=step.attempt)
+        self._reopen(step_id for step_id, step in again.items() if step.status != "pending")
 
     def _reopen(self, step_ids: Iterable[str]) -> None:
         """Take back the ends of the sub-runbooks around these steps."""

@@ -118,7 +118,7 @@ class Namespace(Mapping[str, Any]):
     __slots__ = ("_values",)
 
     def __init__(self, values: Mapping[str, Any]) -> None:
-        self._values = {str(key): exposed(value) for key, value in values.items()}
+        self._values = {str(exposed(key)): exposed(value) for key, value in values.items()}
 
     def __getitem__(self, key: str) -> Any:
         return self._values[key]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+from collections import defaultdict
 from collections.abc import Iterator
 
 from aurora.engine.graph import Node, Plan, Scope, Section
@@ -28,6 +29,11 @@ class Walk:
         for node in plan.nodes.values():
             for before in {*node.needs, *node.after}:
                 self.dependents.setdefault(before, []).append(node.id)
+        self._own: dict[tuple[Scope, Section], list[Node]] = defaultdict(list)
+        """The nodes of each scope by section, in file order: what happens at each step's end must not look at all."""
+        for scope in plan.scopes.values():
+            for node in map(plan.nodes.__getitem__, scope.nodes):
+                self._own[scope, node.section].append(node)
         self.to_omit: list[tuple[str, str]] = []
         """Steps that will not run, with the reason; the runner records them and tells `over`."""
         self.to_close: list[str] = []
@@ -66,7 +72,7 @@ class Walk:
         scope = self.plan.scopes[key]
         self._open.append(scope)
         own = [self.plan.nodes[node_id] for node_id in scope.nodes]
-        self._left[scope] = sum(node.section == "steps" for node in own)
+        self._left[scope] = len(self._own[scope, "steps"])
         if scope.parent in self._failing and self._in_steps(scope):
             self._doom(scope, "the run had failed")
         for node in own:
@@ -196,16 +202,12 @@ class Walk:
         if scope in self._failing:
             return
         self._failing.add(scope)
-        for node_id in scope.nodes:
-            node = self.plan.nodes[node_id]
-            state = self.state.steps.get(node_id)
-            if (
-                node.section == "steps"
-                and (state is None or state.status == "pending")
-                and not self._is_leaving(node_id)
-            ):
-                self._pushed.add(node_id)
-                self.to_omit.append((node_id, because))
+        leaving = {node_id for node_id, _ in self.to_omit}
+        for node in self._own[scope, "steps"]:
+            state = self.state.steps.get(node.id)
+            if (state is None or state.status == "pending") and node.id not in leaving:
+                self._pushed.add(node.id)
+                self.to_omit.append((node.id, because))
         for other in self._open:
             if other.parent is scope and other not in self._closed and self._in_steps(other):
                 self._doom(other, because)
@@ -213,9 +215,6 @@ class Walk:
             container = self.plan.nodes[scope.container]
             if container.step.on_failure.action != "continue":
                 self._doom(scope.parent, because)
-
-    def _is_leaving(self, node_id: str) -> bool:
-        return any(node_id == other for other, _ in self.to_omit)
 
     def _advance(self, scope: Scope) -> None:
         if self._left[scope] > 0 or scope in self._closed:
@@ -228,9 +227,7 @@ class Walk:
             return
         if scope not in self._finally:
             self._enter_finally(scope)
-        if all(
-            self.state.step(node_id).over for node_id in scope.nodes if self.plan.nodes[node_id].section == "finally"
-        ):
+        if all(self.state.step(node.id).over for node in reversed(self._own[scope, "finally"])):  # the last ends last
             self._closed.add(scope)
             if scope.container is None:
                 self.done = True
@@ -239,25 +236,20 @@ class Walk:
 
     def _paths(self, scope: Scope) -> list[Node]:
         """Return the failure paths of `scope` whose step has failed."""
-        nodes = (self.plan.nodes[node_id] for node_id in scope.nodes)
-        return [
-            node
-            for node in nodes
-            if node.section == "on_failure" and node.guards and self.state.step(node.guards).status in FAILED
-        ]
+        paths = self._own[scope, "on_failure"]
+        return [node for node in paths if node.guards and self.state.step(node.guards).status in FAILED]
 
     def _enter_finally(self, scope: Scope) -> None:
         self._finally.add(scope)
         started = self._started(scope)
-        for node_id in scope.nodes:
-            node = self.plan.nodes[node_id]
-            if node.section != "finally" or self.state.step(node_id).over:
+        for node in self._own[scope, "finally"]:
+            if self.state.step(node.id).over:
                 continue
             if started:
                 self._push(node)
-            elif node_id not in self._pushed:
-                self._pushed.add(node_id)
-                self.to_omit.append((node_id, "no step had started"))
+            elif node.id not in self._pushed:
+                self._pushed.add(node.id)
+                self.to_omit.append((node.id, "no step had started"))
 
     def _started(self, scope: Scope) -> bool:
         return any(self.state.step(node_id).status not in ("pending", "skipped", "omitted") for node_id in scope.nodes)

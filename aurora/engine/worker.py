@@ -10,6 +10,7 @@ import contextlib
 import fcntl
 import importlib
 import json
+import math
 import os
 import signal
 import socket
@@ -217,8 +218,8 @@ class Worker:
         now = time.monotonic()
         if now - self.last_progress >= PROGRESS_EVERY_S or done == total:
             self.last_progress = now
-            numbers = [None if number is None else float(number) for number in (done, total)]
-            self._send({"progress": [*numbers, str(label)[:200]]})
+            numbers = [_finite(number) for number in (done, total)]
+            self._send({"progress": [numbers[0] or 0.0, numbers[1], str(label)[:200]]})
 
     def _described(self, error: BaseException) -> dict[str, str]:
         kind = type(error).__name__
@@ -258,6 +259,12 @@ def unpack(value: Any) -> Any:
     if isinstance(value, dict):
         return Decimal(value["$decimal"]) if value.keys() == {"$decimal"} else {k: unpack(v) for k, v in value.items()}
     return [unpack(item) for item in value] if isinstance(value, list) else value
+
+
+def _finite(number: float | None) -> float | None:
+    """Return what can be sent of a step's progress: what is no number is not known."""
+    value = None if number is None else float(number)
+    return value if value is not None and math.isfinite(value) else None
 
 
 def main() -> None:

@@ -215,7 +215,7 @@ class LocalWorker:
         self._gone = False
         self._answered = True
         self._armed = False
-        self._grace = 0.0
+        self._grace = warden.DEFAULT_GRACE
         self._token = ""
         self._keep = True
         self.used = False
@@ -225,6 +225,8 @@ class LocalWorker:
     def begin(self, request: Request, timeout: float | None, grace: float, *, keep: bool) -> None:
         """Hand over a request."""
         self.used, self._answered, self._keep = True, False, keep
+        if timeout is not None or grace != self._grace:  # else the warden knows it all, and is left asleep
+            self._tell(f"arm {'-' if timeout is None else timeout} {grace}")
         self._armed, self._grace, self._token = timeout is not None, grace, request.token
         profile = request.profile
         if profile.digest not in self._told:
@@ -232,7 +234,6 @@ class LocalWorker:
             values = pack(profile.values.plain())
             named = {"key": profile.digest, "name": profile.name}
             self._send({"op": "profile", **named, "values": values, "files": profile.files})
-        self._tell(f"arm {'-' if timeout is None else timeout} {grace}")
         self._send(
             {
                 "op": request.op,

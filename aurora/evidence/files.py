@@ -2,26 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from aurora.errors import RecordError
 from aurora.journal import read_journal
 
 
-def write_reports(folder: Path) -> None:
-    """Render report.md and report.html of the run in `folder` from its journal; each is replaced whole."""
+def render_reports(folder: Path) -> dict[str, str]:
+    """Return report.md and report.html of the run in `folder`, as its journal renders to. Raises RecordError."""
     from aurora.evidence.report import build_report, render_html, render_markdown  # noqa: PLC0415 - loads Jinja2's templates
 
     text = read_journal(folder / "journal.jsonl")
     if not text.events:
         raise RecordError(f"The run {folder.name} has no events to report.")
-    events: list[Mapping[str, Any]] = [
-        {"seq": event.seq, "ts": event.ts, "type": event.type, "data": event.data} for event in text.events
-    ]
-    report = build_report(events)
-    for name, content in (("report.md", render_markdown(report)), ("report.html", render_html(report))):
+    report = build_report(text.events)
+    return {"report.md": render_markdown(report), "report.html": render_html(report)}
+
+
+def write_reports(folder: Path) -> None:
+    """Render report.md and report.html of the run in `folder` from its journal; each is replaced whole."""
+    for name, content in render_reports(folder).items():
         draft = folder / f".{name}.draft"
         draft.write_text(content, "utf-8")
         draft.replace(folder / name)

@@ -107,9 +107,9 @@ def instant(ts: str) -> datetime | None:
 
 
 def seconds_between(start: str, end: str) -> float | None:
-    """Return the seconds from one journal time to another; None when either is none."""
+    """Return the seconds from one journal time to another; None when either is none, or the clock was set back."""
     first, last = instant(start), instant(end)
-    return None if first is None or last is None else (last - first).total_seconds()
+    return None if first is None or last is None or last < first else (last - first).total_seconds()
 
 
 def fold(events: Iterable[Event | Mapping[str, Any]]) -> History:
@@ -276,12 +276,17 @@ def _stopping(history: History, data: Mapping[str, Any], ts: str) -> None:
     history.events.append((ts, "run.stopping", data))
 
 
+def _entered(history: History, data: Mapping[str, Any], ts: str) -> None:
+    history.events.append((ts, "ledger.entered", data))
+
+
 def _recovered(history: History, data: Mapping[str, Any], ts: str) -> None:
     history.events.append((ts, "journal.recovered", data))
 
 
 _HANDLERS = {
     "run.opened": _opened,
+    "ledger.entered": _entered,
     "step.expanded": _expanded,
     "step.started": _started,
     "step.retrying": _retrying,

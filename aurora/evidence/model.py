@@ -297,6 +297,8 @@ class Report:
     head: str
     events: int
     chained: bool
+    commands: tuple[str, ...] = ()
+    """What an auditor types to check the sealed record."""
 
     @property
     def main(self) -> tuple[Step, ...]:

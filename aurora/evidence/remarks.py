@@ -136,6 +136,9 @@ def _of_history(step: Step) -> Iterator[Remark]:
         last = verified[-1]
         text = f"Its outcome was unknown; {last.by or 'someone'} found that {last.answer}"
         yield Remark(_RECOVERED, step.title, text + (f" ({last.reason})." if last.reason else "."), step.anchor)
+    elif len(step.attempts) > 1 and all(each.look is LOOKS["red"] for each in step.attempts[:-1]):
+        text = f"Its gate held at look {len(step.attempts)}; until then it waited."
+        yield Remark(_RECOVERED, step.title, text, step.anchor)
     elif len(step.attempts) > 1:
         first = next(
             (attempt.failure.message for attempt in step.attempts if attempt.failure), "it had no end on record"

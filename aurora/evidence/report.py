@@ -12,6 +12,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from aurora.evidence.audit import stock_commands
 from aurora.evidence.fold import History, fold, listed, mapping, seconds_between
 from aurora.evidence.harmless import line, number, seconds_text
 from aurora.evidence.model import (
@@ -39,6 +40,7 @@ _REQUIRES = {
     "pass": _MET,
     "passed": _MET,
     "ok": _MET,
+    "missing": Look("cross", "bad", "missing"),
     "not checked": _NOT_CHECKED,
     "not_checked": _NOT_CHECKED,
     "unknown": _NOT_CHECKED,
@@ -77,6 +79,7 @@ def build_report(events: Sequence[Event | Mapping[str, Any]]) -> Report:
         head=history.head,
         events=history.count,
         chained=history.chained,
+        commands=stock_commands(text_of(opened.get("run"), 120)) if history.finished is not None else (),
     )
 
 
@@ -222,6 +225,10 @@ def _moments(history: History) -> list[Moment]:
         by = text_of(mapping(data.get("operator")).get("os_user"), 80)
         what, detail = {
             "run.opened": ("Opened", f"process {text_of(data.get('pid'), 20)}{f', by {by}' if by else ''}"),
+            "ledger.entered": (
+                "Entered in the ledger",
+                f"line {text_of(data.get('seq'), 20)}, {text_of(data.get('sha256'), 80)}",
+            ),
             "run.stopping": ("Told to stop", text_of(data.get("reason"), 240)),
             "run.interrupted": ("Interrupted", text_of(data.get("reason"), 240)),
             "run.resumed": (

@@ -23,11 +23,14 @@ def test_every_benchmark_measures_each_figure_beside_its_floor(tmp_path: Path) -
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert process.returncode == 0, process.stderr
     groups = json.loads(process.stdout)["groups"]
-    assert set(groups) == {"start", "lint", "engine", "memory", "kill"}
+    assert set(groups) == {"start", "lint", "engine", "memory", "verify", "kill", "others", "growth"}
     for group in groups.values():
         assert all(figure["values"] and figure["min"] > 0 for figure in group["figures"])
     figures = [figure for group in groups.values() for figure in group["figures"]]
     assert any(figure["ratio"] is not None and figure["kept"] is not None for figure in figures)
+    assert [note.partition(" (")[0] for note in groups["others"]["notes"]] == [
+        f"{peer}: not installed" for peer in ("DBOS", "doit", "Prefect")
+    ]
     assert not list(tmp_path.iterdir()), "what was measured in is taken away"
 
 
@@ -59,3 +62,11 @@ def test_the_table_shows_range_ratio_and_what_was_promised() -> None:
     assert head.startswith("made up")
     assert re.fullmatch(r"  quick +0\.200 s +0\.100 – 0\.300 +2\.00 +✔ ≤ 0\.25 s, ≤ 3 × floor", first)
     assert second.endswith("✘ ≤ 1 ms")
+
+
+def test_the_table_says_what_ratios_are_to_and_what_is_to_be_known_of_them() -> None:
+    """A group that is not measured beside a floor names what it is beside, and its notes stand below."""
+    figure = Figure("other: a step", "ms", (3.0,), floor=(1.0,))
+    head, _, note = table(Group("made up", [figure], beside="Aurora", notes=["other 1.2"])).splitlines()
+    assert "× Aurora" in head
+    assert note == "  other 1.2"

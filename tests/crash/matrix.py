@@ -10,7 +10,7 @@ import subprocess
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from aurora.engine.project import Project
 from aurora.engine.records import run_ids
@@ -19,11 +19,13 @@ from aurora.journal import Event, read_journal
 from tests.engine.kit import ROOT, Lab, processes_in, wait_until
 
 DRIVER = Path(__file__).with_name("driver.py")
+NO_ORDERS: dict[str, Any] = {"settle": {}, "after": None, "back": 0, "jump": 0}
 POINTS = ("before", "torn", "written", "synced")
 
 STEPS = '''
 """Each step's effect is a line in effects.txt, written at once with O_APPEND, as a venue would take an order."""
 
+import time
 from dataclasses import dataclass
 from aurora.engine.context import Context
 from aurora.engine.registry import Verdict, step
@@ -48,6 +50,26 @@ def send(context: Context, n: int) -> Sent:
 def tell(context: Context) -> None:
     """No outputs and no verify: a person has to say what became of it."""
     act(context, f"{context.token} never")
+
+@step(verify=look)
+def linger(context: Context, n: int) -> Sent:
+    """Stay until another step has failed."""
+    act(context, f"{context.token} never {n}")
+    wait_for_line(context, "shot")
+    time.sleep(0.05)
+    return Sent(n)
+
+@step(repeat="safe")
+def shoot(context: Context) -> None:
+    """Fail while another step is running."""
+    wait_for_line(context, "never")
+    act(context, f"{context.step} shot")
+    raise RuntimeError("kaput")
+
+def wait_for_line(context: Context, word: str) -> None:
+    end = time.monotonic() + 20
+    while not any(word in line for line in acts(context)) and time.monotonic() < end:
+        time.sleep(0.005)
 
 @step(repeat="safe")
 def flaky(context: Context) -> Out:
@@ -81,9 +103,38 @@ finally:
   - {id: eod, runbook: inner, with: {n: 6}}
   - {id: bye, uses: matrix.tell}
 """,
+    "continue": """
+lock: desk
+steps:
+  - {id: a, uses: matrix.send, with: {n: 1}, gate: n == 2, on_failure: continue}
+  - {id: b, uses: lab.boom, on_failure: continue}
+  - {id: s, needs: [a, b], runbook: inner, with: {n: 4}}
+finally:
+  - {id: eod, uses: lab.boom, on_failure: {runbook: inner, with: {n: 6}}}
+  - {id: bye, uses: matrix.tell}
+""",
+    "abort": """
+lock: desk
+steps:
+  - {id: a, needs: [], uses: matrix.shoot}
+  - {id: b, needs: [], uses: matrix.linger, with: {n: 2}}
+  - {id: c, needs: [a, b], uses: matrix.send, with: {n: 3}}
+finally:
+  - {id: bye, uses: matrix.send, with: {n: 9}}
+""",
+    "decline": """
+lock: desk
+steps:
+  - {id: a, uses: matrix.send, with: {n: 1}}
+  - {id: unsure, confirm: Sure?, on_failure: {runbook: inner, with: {n: 5}}}
+  - {id: b, uses: matrix.send, with: {n: 3}}
+finally:
+  - {id: bye, uses: matrix.tell}
+""",
 }
-LINES = {"green": 28, "red": 19}
+LINES = {"green": 28, "red": 19, "continue": 22, "abort": 9, "decline": 16}
 """How many lines the journal of an undisturbed run has; a test counts them."""
+OUTCOMES = {"green": "green", "red": "red", "continue": "broken", "abort": "broken", "decline": "declined"}
 INNER = """
 params: {n: {type: integer}}
 steps:
@@ -107,7 +158,7 @@ class Driver:
 
     def engine(self, verb: str, project: Path, point: str = "none", count: int = 0, **more: Any) -> int:
         """Run an engine to its end, or to its kill; return the status of its process."""
-        order = {"verb": verb, "project": str(project), "point": point, "count": count, "settle": {}, "after": None}
+        order = {"verb": verb, "project": str(project), "point": point, "count": count, **NO_ORDERS}
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({**order, **more}) + "\n")
@@ -121,10 +172,20 @@ class Driver:
         self._process.communicate()
 
 
+class Engine(Protocol):
+    """Where a run runs: processes that are killed, or something that stands for them."""
+
+    def engine(self, verb: str, project: Path, point: str = "none", count: int = 0, **more: Any) -> int:
+        """Run to the end, or to the kill; return the status of a process that ended like that."""
+
+
 class Case:
     """One run that is killed, and resumed until it ends."""
 
-    def __init__(self, driver: Driver, template: Path, root: Path) -> None:
+    asked = frozenset(["matrix.tell"])
+    """The functions that a person is asked about."""
+
+    def __init__(self, driver: Engine, template: Path, root: Path) -> None:
         shutil.copytree(template, root)
         self.driver, self.root = driver, root
 
@@ -159,7 +220,7 @@ class Case:
     def settled(self) -> dict[str, str]:
         """Return what a person would say of the steps that can't be verified: she looks at what was done."""
         state = RunState.of(self.events)
-        tells = {entry["id"] for entry in state.opened.get("plan", ()) if entry["uses"] == "matrix.tell"}
+        tells = {entry["id"] for entry in state.opened.get("plan", ()) if entry["uses"] in self.asked}
         asked = [name for name, step in state.steps.items() if step.doubtful and name in tells]
         return {name: "done" if self.count(name) else "not_done" for name in asked}
 
@@ -202,5 +263,5 @@ def template(root: Path, book: str) -> Path:
     lab.steps("matrix", STEPS)
     lab.write("runbooks/book.yaml", f"runbook: book{BOOKS[book]}")
     lab.write("runbooks/inner.yaml", f"runbook: inner{INNER}")
-    lab.write("answers.yaml", "sure: yes\n")
+    lab.write("answers.yaml", "{sure: yes, unsure: no}\n")
     return root

@@ -142,3 +142,13 @@ def test_the_terminal_says_what_a_gate_waits_for(lab: Lab) -> None:
     assert "waits for n == 2 (n = 1); again in 0.01 s" in done.stdout
     events = [json.loads(line) for line in lab.command("runbook", "book", "--json").stdout.splitlines()]
     assert [event["type"] for event in events].count("step.polling") == 1
+
+
+def test_the_report_says_that_a_gate_was_waited_for(lab: Lab) -> None:
+    """The looks before it held are no failed attempts."""
+    lab.book(f"""
+    steps:
+      - {{id: a, uses: lab.flaky, with: {{good: 1}}, gate: {{check: n == 3, {QUICK}}}}}
+    """)
+    lab.command("runbook", "book")
+    assert "Its gate held at look 3" in (lab.last().folder / "report.md").read_text()

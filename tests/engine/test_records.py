@@ -41,3 +41,13 @@ def test_an_ambiguous_end_of_an_id_is_refused(tmp_path: Path) -> None:
     with pytest.raises(RunNotFound):
         find_run(project, "nothing")
     assert find_run(project, names[0][:10]).name == names[0]
+
+
+def test_clock_that_was_set_back_does_not_move_the_last_run(tmp_path: Path) -> None:
+    """A run sorts after those before it, whatever the clock says; a folder without a time in its name is no matter."""
+    project = Project(tmp_path)
+    first = new_run(project, "preflight", NINE).name
+    second = new_run(project, "go-live", NINE - timedelta(days=1)).name
+    assert run_ids(project) == [first, second]
+    (project.runs / "zoo").mkdir()
+    assert new_run(project, "eod", NINE).name == "2026-11-23T140000.250Z-eod"

@@ -165,3 +165,17 @@ def test_cancelling_keeps_what_finally_has_done() -> None:
     plan = [entry("a"), entry("f", "finally")]
     state = folded(started("f"), finished("f"), ("run.resumed", {"cancel": "no more"}), plan=plan)
     assert state.step("f").status == "passed"
+
+
+def test_a_skipped_sub_runbook_of_a_finally_stays_skipped_on_resume() -> None:
+    """Its steps never ran, so none of them has an end to take back: it is not opened after all."""
+    plan = [
+        {"id": "a", "kind": "uses", "parent": None, "section": "steps"},
+        {"id": "bye", "kind": "runbook", "parent": None, "section": "finally"},
+        {"id": "bye/x", "kind": "uses", "parent": "bye", "section": "steps"},
+        {"id": "bye/y", "kind": "uses", "parent": "bye", "section": "finally"},
+    ]
+    state = folded(
+        ("run.opened", {"plan": plan}), finished("a"), finished("bye", "skipped"), ("run.resumed", {"cancel": ""})
+    )
+    assert state.step("bye").status == "skipped"

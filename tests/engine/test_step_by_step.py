@@ -51,6 +51,22 @@ def test_a_no_declines_the_step_and_ends_the_run(lab: Lab) -> None:
     assert lab.effects == ["a work", "end work"]
 
 
+def test_branches_go_one_at_a_time(lab: Lab) -> None:
+    """The next step is asked for when the one before it is over, also where both could run side by side."""
+    lab.book("""
+    steps:
+      - {id: a, needs: [], uses: lab.work, with: {seconds: 0.1}}
+      - {id: b, needs: [], uses: lab.work}
+    """)
+    ran = lab.run(person=Yes(), step_by_step=True)
+    assert ran.order("prompt.opened", "step.finished") == [
+        "prompt.opened a",
+        "step.finished a",
+        "prompt.opened b",
+        "step.finished b",
+    ]
+
+
 def test_nobody_there_is_a_no(lab: Lab) -> None:
     """Fail closed: under cron the first step is declined, and only `finally` runs."""
     lab.book(BOOK)

@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aurora.engine.expressions import parse_expression, parse_template
 from aurora.engine.values import Namespace, TypeMismatch, convert, decode, encode, exposed, holds_nan, shown
 from aurora.profile import Profile, Section
 
@@ -253,3 +254,19 @@ def _has_nan(value: Any) -> bool:
 def test_values_are_shown_as_people_write_them(value: Any, text: str) -> None:
     """A red gate shows numbers plainly, text in quotes, and says how long what it cuts is."""
     assert text in shown(value)
+
+
+@dataclass(frozen=True)
+class Fill:
+    side: Side = Side.BUY
+    by_side: dict[Side, int] = field(default_factory=lambda: {Side.BUY: 1})
+
+
+@pytest.mark.parametrize("resumed", [False, True])
+def test_an_enum_is_its_value_in_a_gate(resumed: bool) -> None:
+    """Engine rule 5: a plain Enum, as a value or as a key, is its `.value` to a gate, before a resume and after."""
+    outputs = decode(encode(Fill()), Fill) if resumed else Fill()
+    scope = {"steps": exposed({"fill": outputs})}
+    for gate in ("steps.fill.side == 'buy'", "steps.fill.side in ['buy', 'sell']", "steps.fill.by_side.buy == 1"):
+        assert parse_expression(gate).evaluate(scope) is True
+    assert parse_template("side {{ steps.fill.side }}").evaluate(scope) == "side buy"

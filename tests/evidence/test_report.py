@@ -505,11 +505,15 @@ def test_html_serves_phones_paper_and_the_dark():
         assert rule in html
 
 
-def test_footer_says_that_nothing_is_signed():
-    """Nobody takes the page for signed evidence before signing exists."""
+def test_footer_prints_the_stock_commands():
+    """The report of a finished run says what an auditor types; that of an unfinished one, that it is not signed yet."""
     _, markdown, html = rendered(journals.green())
-    assert "not signed" in markdown
-    assert "Not signed" in html
+    assert "ssh-keygen -Y verify" in markdown
+    assert "ssh-keygen -Y verify" in html
+    _, markdown, html = rendered(journals.green()[:-1])
+    assert "Not signed yet" in markdown
+    assert "Not signed yet" in html
+    assert "ssh-keygen" not in markdown + html
 
 
 def test_templates_ship_with_the_module():

@@ -51,7 +51,7 @@ class Copy:
 
     def statuses(self) -> dict[str, str]:
         """Return how each step of the newest run ended."""
-        folder = max(path for path in (self.root / "runs").iterdir() if not path.name.startswith("."))
+        folder = max((self.root / "runs").glob("2*"))
         events: list[dict[str, Any]] = [
             json.loads(line) for line in (folder / "journal.jsonl").read_text().splitlines()
         ]

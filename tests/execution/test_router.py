@@ -298,6 +298,7 @@ def test_router_is_the_only_door() -> None:
         path.relative_to(ROOT).as_posix()
         for folder in ("aurora", "steps")
         for path in (ROOT / folder).rglob("*.py")
+        if "gateway" not in path.parts  # the venue itself, on the other side of the wire
         for node in ast.walk(ast.parse(path.read_text()))
         if isinstance(node, ast.Attribute) and node.attr == "place_order"
     }

@@ -79,7 +79,9 @@ def test_steps_are_given_back(shop: Any) -> None:
 def test_the_plugin_is_found_by_its_entry_point() -> None:
     """Pytest finds the plugin in an installed Aurora, under the name that keeps it from being loaded twice."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert project["entry-points"]["pytest11"] == {"aurora.testing.plugin": "aurora.testing.plugin"}
+    assert project["entry-points"]["pytest11"] == {
+        name: name for name in ("aurora.testing.plugin", "aurora.gateway.plugin")
+    }
 
 
 @pytest.mark.parametrize("name", ["rehearsal", "rehearsal_project"])

@@ -1,0 +1,290 @@
+"""Checks records: that the ledger is what was signed, and each run what the ledger sealed.
+
+    ledger: signature → chain → time → witnesses      run: sealed? → evidence → signature → files → journal → report
+
+One ssh-keygen call covers the ledger, and through the digests in it the evidence of every run and its signature. With
+`each_signature` every run's own signature is checked by ssh-keygen, too; without, what the signature says of itself is
+(which key, for what), which proves as much, as long as the ledger's does.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import aurora
+from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError
+from aurora.evidence import signing, statement
+from aurora.evidence.files import render_reports
+from aurora.evidence.findings import Finding
+from aurora.evidence.ledger import Head, LedgerText, read_ledger
+from aurora.evidence.sealing import first_line
+from aurora.evidence.signing import SignatureRefused, Trust
+from aurora.journal import Event, parse_journal, read_journal
+
+LEDGER = "ledger"
+
+
+@dataclass
+class Verified:
+    """What came of a verification: the findings, how many runs are sealed and whole, and the ledger's head."""
+
+    findings: list[Finding] = field(default_factory=list)
+    whole: list[str] = field(default_factory=list)
+    head: Head | None = None
+
+    @property
+    def is_good(self) -> bool:
+        """Return whether nothing was found but notes."""
+        return all(finding.is_note for finding in self.findings)
+
+
+def verify(
+    runs: Path,
+    names: Collection[str] | None = None,
+    *,
+    witnesses: Sequence[Head] = (),
+    trust: Trust | None = None,
+    each_signature: bool | None = None,
+    is_running: Callable[[str], bool] = lambda _: False,
+) -> Verified:
+    """Check the ledger of `runs` and the runs named, or all that it and the folder know.
+
+    trust:          who may sign; `runs/allowed_signers` unless given.
+    each_signature: check the signature of each run by itself; those of the runs named unless said otherwise.
+    is_running:     whether a process is at work on a run now.
+
+    Raises SigningFailed, and RecordError, when that can't be found out.
+    """
+    trust = trust or Trust.of(runs)
+    try:
+        raw, signature = read_ledger(runs)
+        folders = {entry.name for entry in os.scandir(runs) if entry.is_dir() and not entry.name.startswith(".")}
+    except OSError as error:
+        raise RecordError(f"{runs} can't be read: {error.strerror}.", todo="name the folder of the records") from error
+    result = Verified()
+    ledger = _check_ledger(runs, raw, signature, trust, witnesses, result)
+    each = names is not None if each_signature is None else each_signature
+    checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders=names is not None)
+    wanted = folders | ledger.opened.keys() if names is None else names
+    for run in sorted(wanted):
+        found = list(checker.run(run))
+        result.findings += found
+        if not found or all(finding.code == "REPORT_DRIFT" for finding in found):
+            result.whole.append(run)
+    if not witnesses and ledger.events:
+        result.findings.append(Finding("WITNESS_ABSENT", LEDGER, "no witness given: rollback can't be excluded"))
+    return result
+
+
+def _check_ledger(
+    runs: Path, raw: bytes, signature: bytes, trust: Trust, witnesses: Sequence[Head], result: Verified
+) -> LedgerText:
+    def found(code: str, what: str) -> None:
+        result.findings.append(Finding(code, LEDGER, what))
+
+    if not raw and not signature and not witnesses:
+        return LedgerText()
+    path = runs / "ledger.jsonl"
+    cut = raw[: raw.rfind(b"\n") + 1]
+    if signature:
+        try:
+            signing.check(raw, signature, trust, signing.LEDGER, at=_last_time(cut))
+        except SignatureRefused as refused:
+            code = refused.code if refused.code != "SIGNATURE" else "LEDGER_SIGNATURE"
+            found(code, f"ledger.jsonl is not what its signature is of ({refused.why})")
+    else:
+        found("LEDGER_SIGNATURE", "ledger.jsonl.sig is missing")
+    try:
+        ledger = LedgerText.of(raw, path)
+    except LedgerDamaged as error:
+        found("LEDGER_CHAIN", error.what.rstrip("."))
+        ledger = LedgerText.of(_longest_whole(cut, path), path)
+    before = ""
+    for event in ledger.events:
+        if event.ts < before:
+            found("TIME_REGRESSION", f"line {event.seq} of the ledger goes back in time, from {before} to {event.ts}")
+        before = max(before, event.ts)
+    for event in ledger.odd:
+        found("LEDGER_CHAIN", f"line {event.seq} says {event.type} of {event.data.get('run')}, which can't be")
+    for witness in witnesses:
+        ours = ledger.hashes[witness.seq - 1] if 1 <= witness.seq <= len(ledger.hashes) else None
+        if ours != witness.sha256:
+            said = f"has only {len(ledger.hashes)} lines" if ours is None else f"has another line {witness.seq}"
+            found("WITNESS_MISMATCH", f"the ledger is not an extension of the head that was witnessed: it {said}")
+    result.head = ledger.head if ledger.events else None
+    return ledger
+
+
+def _last_time(raw: bytes) -> datetime | None:
+    """Return the time of the last line: a key that has expired since was valid when it signed."""
+    try:
+        return datetime.fromisoformat(json.loads(raw.splitlines()[-1])["ts"])
+    except (ValueError, KeyError, TypeError, IndexError):
+        return None
+
+
+def _longest_whole(raw: bytes, path: Path) -> bytes:
+    """Return the lines of a damaged ledger up to the first that does not follow."""
+    lines = raw.splitlines(keepends=True)
+    low, high = 0, len(lines)
+    while low < high:
+        middle = (low + high + 1) // 2
+        try:
+            parse_journal(b"".join(lines[:middle]), path)
+        except JournalDamaged:
+            high = middle - 1
+        else:
+            low = middle
+    text = b"".join(lines[:low])
+    return text[: parse_journal(text, path).whole_bytes]
+
+
+@dataclass
+class _Checker:
+    """Checks one run after another against a ledger."""
+
+    runs: Path
+    ledger: LedgerText
+    trust: Trust
+    each_signature: bool
+    is_running: Callable[[str], bool]
+    renders: bool
+    _revoked: dict[str, bool] = field(default_factory=dict)
+
+    def run(self, run: str) -> Iterator[Finding]:
+        """Yield what is wrong with a run, or why it can't be sealed yet."""
+        folder = self.runs / run
+        if run not in self.ledger.opened:
+            yield Finding("RUN_UNKNOWN", run, "the ledger knows no such run")
+            return
+        sealed = self.ledger.sealed.get(run)
+        if sealed is None:
+            yield from self._unsealed(run, folder)
+            return
+        try:
+            yield from self._sealed(run, folder, sealed)
+        except FileNotFoundError as error:
+            yield Finding("EVIDENCE_MISSING", run, f"{Path(error.filename).name} is missing")
+        except OSError as error:
+            yield Finding("SUBJECT_DIGEST", run, f"it can't be read: {error}")
+        except RecordError as error:
+            yield Finding("SUBJECT_UNKNOWN", run, error.what.rstrip("."))
+
+    def _unsealed(self, run: str, folder: Path) -> Iterator[Finding]:
+        if self.is_running(run):
+            yield Finding("RUNNING", run, "it is running now, and not sealed yet")
+            return
+        opening = "it was opened but never sealed"
+        try:
+            text = read_journal(folder / "journal.jsonl")
+        except JournalDamaged as error:
+            yield Finding("JOURNAL_CHAIN", run, f"{opening}, and {error.what.rstrip('.')}")
+            return
+        except AuroraError:
+            yield Finding("RUN_UNSEALED", run, f"{opening}, and it has no journal that can be read")
+            return
+        yield from self._begins_as_opened(run, folder)
+        last = text.events[-1] if text.events else None
+        if last is None or last.type == "run.finished":
+            yield Finding("RUN_UNSEALED", run, opening)
+        elif last.type == "run.interrupted" and str(last.data.get("reason")).startswith("waiting"):
+            yield Finding("WAITING", run, f"{opening}: it waits for a person")
+        else:
+            yield Finding("INTERRUPTED", run, f"{opening}: it was interrupted, or its process was killed")
+
+    def _begins_as_opened(self, run: str, folder: Path) -> Iterator[Finding]:
+        if first_line(folder) != self.ledger.opened[run].data.get("journal"):
+            yield Finding("JOURNAL_HEAD", run, "the first line of its journal is not the one that the ledger opened")
+
+    def _sealed(self, run: str, folder: Path, sealed: Event) -> Iterator[Finding]:
+        evidence = (folder / statement.FILE).read_bytes()
+        signature = (folder / statement.SIGNATURE).read_bytes()
+        if hashlib.sha256(evidence).hexdigest() != sealed.data.get("evidence"):
+            yield Finding("EVIDENCE_NOT_SEALED", run, "evidence.json is not what the ledger sealed")
+            yield from self._signature(run, evidence, signature, sealed)
+        elif hashlib.sha256(signature).hexdigest() != sealed.data.get("signature"):
+            yield Finding("EVIDENCE_NOT_SEALED", run, "evidence.json.sig is not what the ledger sealed")
+            yield from self._signature(run, evidence, signature, sealed)
+        elif self.each_signature:
+            yield from self._signature(run, evidence, signature, sealed)
+        else:
+            yield from self._signature_facts(run, signature)
+        try:
+            details = statement.read_statement(evidence)["predicate"]["runDetails"]
+            subjects = statement.subjects_of(evidence)
+            name, end = details["metadata"]["invocationId"], details["journal"]
+            head, events = end["head"], end["events"]
+        except (ValueError, KeyError, TypeError) as error:
+            yield Finding("EVIDENCE_NOT_SEALED", run, f"evidence.json can't be read: {error}")
+            return
+        opening = self.ledger.head_of(self.ledger.opened[run])
+        if name != run or details.get("ledger") != {"seq": opening.seq, "sha256": opening.sha256}:
+            yield Finding("RUN_MISMATCH", run, f"evidence.json speaks of another run: {name}")
+        yield from self._files(run, folder, subjects)
+        yield from self._journal(run, folder, head, events)
+        if self.renders:
+            yield from self._report(run, folder, details)
+
+    def _signature(self, run: str, evidence: bytes, signature: bytes, sealed: Event) -> Iterator[Finding]:
+        at = datetime.fromisoformat(sealed.ts)
+        try:
+            signing.check(evidence, signature, self.trust, signing.RUN, at=at)
+        except SignatureRefused as refused:
+            yield Finding(refused.code, run, f"evidence.json.sig does not hold: {refused.why}")
+
+    def _signature_facts(self, run: str, signature: bytes) -> Iterator[Finding]:
+        try:
+            facts = signing.facts_of(signature)
+        except SignatureRefused as refused:
+            yield Finding(refused.code, run, f"evidence.json.sig does not hold: {refused.why}")
+            return
+        if facts.namespace != signing.RUN:
+            yield Finding("KEY_ROLE", run, f"evidence.json.sig was made for {facts.namespace}, not {signing.RUN}")
+        if facts.public_key not in self._revoked:
+            self._revoked[facts.public_key] = signing.is_revoked(facts.public_key, self.trust)
+        if self._revoked[facts.public_key]:
+            yield Finding("KEY_REVOKED", run, f"it was signed by a key that is revoked: {facts.fingerprint}")
+
+    def _files(self, run: str, folder: Path, subjects: Mapping[str, str]) -> Iterator[Finding]:
+        there = {f"{run}/{name}": path for name, path in statement.files_of(folder)}
+        for name, digest in subjects.items():
+            shown = name.removeprefix(f"{run}/")
+            if name not in there:
+                yield Finding("SUBJECT_DIGEST", run, f"{shown} is missing")
+            elif statement.digest_of(there[name])["sha256"] != digest:
+                yield Finding("SUBJECT_DIGEST", run, f"{shown} is not the file that was sealed")
+        for name in sorted(there.keys() - subjects.keys()):
+            yield Finding("SUBJECT_UNKNOWN", run, f"{name.removeprefix(f'{run}/')} was added after the seal")
+
+    def _journal(self, run: str, folder: Path, head: Any, events: Any) -> Iterator[Finding]:
+        path = folder / "journal.jsonl"
+        if not path.exists():
+            return  # said as a missing file already
+        try:
+            text = read_journal(path)
+        except JournalDamaged as error:
+            yield Finding("JOURNAL_CHAIN", run, error.what.replace(str(path), "the journal").rstrip("."))
+            return
+        if (text.head, len(text.events)) != (head, events) or text.torn:
+            what = f"the journal has {len(text.events)} events and another end than the {events} that were sealed"
+            yield Finding("JOURNAL_HEAD", run, what)
+        yield from self._begins_as_opened(run, folder)
+
+    def _report(self, run: str, folder: Path, details: Mapping[str, Any]) -> Iterator[Finding]:
+        """Render the reports once more; another version of Aurora may render others, so only its own are compared."""
+        if details["engine"]["version"].get("aurora") != aurora.__version__:
+            return
+        try:
+            rendered = render_reports(folder)
+        except AuroraError:
+            return  # said of the journal already
+        for name, text in rendered.items():
+            if (folder / name).exists() and (folder / name).read_text("utf-8", "replace") != text:
+                yield Finding("REPORT_DRIFT", run, f"{name} is not what its journal renders to now")
