@@ -6,7 +6,6 @@ import threading
 from contextlib import AbstractContextManager
 
 from aurora.alerts.base import Alert, Priority
-from aurora.clock import Clock
 from aurora.market.mode import Mode
 from aurora.risk.lockout import Lockout
 from aurora.session.services import Services
@@ -16,15 +15,14 @@ class Outcry(AbstractContextManager["Outcry"]):
     """Hears of each anomaly and of what a person should look at; leaving waits until all has been told.
 
     Alerts go out beside the session: nobody's network may stand between an anomaly and the way out.
-    session: its id. clock: the session's own, which a lockout is dated by; an alert is dated by the machine's.
+    session: its id. Both are dated by the machine's clock, whatever day a session replays: a person acts on them now.
     """
 
-    def __init__(self, services: Services, mode: Mode, lockout: Lockout | None, session: str, clock: Clock) -> None:
+    def __init__(self, services: Services, mode: Mode, lockout: Lockout | None, session: str) -> None:
         self._services = services
         self._mode = mode
         self._lockout = lockout
         self._session = session
-        self._clock = clock
         self._alerts: list[threading.Thread] = []
         self._is_locked_out = False
 
@@ -39,7 +37,7 @@ class Outcry(AbstractContextManager["Outcry"]):
             lifts = "; only invoke unlock lifts it" if self._lockout is not None else ""
             self._tell(f"{self._mode} session locked out", f"{anomaly}. It flattens and ends{lifts}.", Priority.URGENT)
         if self._lockout is not None:
-            self._lockout.set(anomaly, self._session, self._clock.now())
+            self._lockout.set(anomaly, self._session, self._services.clock.now())
 
     def warn(self, text: str) -> None:
         """Tell of what a person should look at; the session goes on."""

@@ -76,7 +76,7 @@ def run_session(
         anomalies = _learn(services, request, orders, broker, source)
         capital = orders.join(attempt.id, Decimal(services.profile.capital_usd), equity)
         settings = settle_settings(request, services.profile, capital)
-        outcry = stack.enter_context(Outcry(services, request.mode, lockout, attempt.id, source.clock))
+        outcry = stack.enter_context(Outcry(services, request.mode, lockout, attempt.id))
         session = Session(
             settings,
             source=source,

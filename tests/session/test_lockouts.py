@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from aurora.alerts.base import Alert, Delivery
-from aurora.clock import ManualClock
+from aurora.clock import ManualClock, iso
 from aurora.errors import SafetyStop
 from aurora.execution.router import Stage
 from aurora.market.mode import Mode
@@ -42,6 +42,7 @@ def test_anomaly_locks_live_out_on_disk(tmp_path: Path) -> None:
     ran = session(tmp_path, "a", fails=True)
     lockout = Lockout(tmp_path, "live")
     assert [anomaly.reason for anomaly in lockout.anomalies()] == ran.result.anomalies
+    assert (lockout.anomalies()[0].session, lockout.anomalies()[0].at) == ("test", iso(START))  # the machine's clock
     assert "model fallback" in ran.result.anomalies[0]
     with pytest.raises(SafetyStop, match=r"live is locked out.*model fallback"):
         session(tmp_path, "b")
