@@ -86,6 +86,11 @@ def test_strict_is_tighter_than_base() -> None:
         ("id: SIM", "id: U1234567"),
         ("secrets: []", "secrets: [lower-case]"),
         ("per_trade_notional_pct: 1", "per_trade_notional_pct: 0"),
+        ("symbols: {}", "symbols: {IBM: {max_quote_age_s: 5.1}}"),
+        ("symbols: {}", "symbols: {IBM: {max_spread_bps: 0}}"),
+        ("symbols: {}", "symbols: {IBM: {poll_sec: 1}}"),
+        ("symbols: {}", "symbols: {IBM: {}}"),
+        ("symbols: {}", "symbols: {ibm: {max_spread_bps: 5}}"),
         ("answer_ms: 250", "answer_ms: 0"),
     ],
 )

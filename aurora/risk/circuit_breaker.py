@@ -8,6 +8,9 @@ from decimal import Decimal
 
 from aurora.risk.tripwires import Hold, HoldKind
 
+WARN_POLLS = 5
+WARN_KINDS = (HoldKind.WIDE, HoldKind.MISSED)
+
 
 @dataclass(frozen=True)
 class BreakerLimits:
@@ -37,11 +40,18 @@ class CircuitBreaker:
     """Counts each symbol's HOLDs; `anomalies` says what tripped it, `locked` that the session is locked out.
 
     on_trip: told each anomaly at once (live writes its lockout there); when it fails, that is an anomaly, too.
+    on_warn: told of a wide spread or missed quotes at five polls running, where that is no anomaly yet.
     """
 
-    def __init__(self, limits: BreakerLimits | None = None, on_trip: Callable[[str], None] = lambda _: None) -> None:
+    def __init__(
+        self,
+        limits: BreakerLimits | None = None,
+        on_trip: Callable[[str], None] = lambda _: None,
+        on_warn: Callable[[str], None] = lambda _: None,
+    ) -> None:
         self.limits = limits or BreakerLimits()
         self._on_trip = on_trip
+        self._on_warn = on_warn
         self.anomalies: list[str] = []
         self._counts: dict[str, _Count] = {}
 
@@ -83,8 +93,12 @@ class CircuitBreaker:
 
     def _judge(self, symbol: str, count: _Count, holds: Sequence[Hold]) -> None:
         for hold in holds:
-            if count.running[hold.kind] == self.limits.same_hold_polls:
-                self.trip(f"{hold.kind} for {self.limits.same_hold_polls} polls running ({hold.reason})")
+            running = count.running[hold.kind]
+            text = f"{hold.kind} for {running} polls running ({hold.reason})"
+            if running == self.limits.same_hold_polls:
+                self.trip(text)
+            elif running == WARN_POLLS and hold.kind in WARN_KINDS:
+                self._on_warn(text)
         share = self.hold_share_pct(symbol)
         if count.polls >= self.limits.hold_share_after_polls and share > self.limits.hold_share_pct:
             self.trip(

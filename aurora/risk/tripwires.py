@@ -6,7 +6,8 @@ circuit breaker's question.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
@@ -41,16 +42,22 @@ class TripwireLimits:
     """The limits: seconds since the last tick, and spread in basis points of the mid.
 
     A quote that is more than `max_quote_age_s` in the future means that a clock is off.
+    by_symbol: the limits of symbols that have some of their own (a quiet symbol ticks less often than others).
     """
 
     max_quote_age_s: Decimal
     max_spread_bps: Decimal
+    by_symbol: Mapping[str, TripwireLimits] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         for name in ("max_quote_age_s", "max_spread_bps"):
             value = getattr(self, name)
             if not (value.is_finite() and value > 0):
                 raise SafetyStop(f"{name} was {value}; a tripwire needs a limit above 0.", todo="mend the profile")
+
+    def of(self, symbol: str) -> TripwireLimits:
+        """Return the limits of `symbol`: its own, or everybody's."""
+        return self.by_symbol.get(symbol, self)
 
 
 def check_quote(symbol: str, quote: Quote | None, now: datetime, limits: TripwireLimits) -> tuple[Hold, ...]:
@@ -61,6 +68,7 @@ def check_quote(symbol: str, quote: Quote | None, now: datetime, limits: Tripwir
     if quote is None:
         return (Hold(HoldKind.MISSED, f"{symbol}: no quote has come"),)
     _refuse_nan(quote)
+    limits = limits.of(symbol)
     holds = [_halted(quote), *_sides(quote), _age(quote, now, limits), _spread(quote, limits)]
     return tuple(hold for hold in holds if hold is not None)
 

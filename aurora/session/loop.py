@@ -61,6 +61,7 @@ class Session:
         ref_prefix: str,
         objection: str,
         orders: OrderJournal,
+        breaker: CircuitBreaker,
         lockout: Lockout | None = None,
         on_progress: Callable[[float, float | None, str], None] = lambda *_: None,
         is_stopping: Callable[[], bool] = bool,
@@ -70,7 +71,7 @@ class Session:
         # Kept whole: one line a part that the session is put together from.
         self.settings = settings
         self._lockout = lockout
-        self.breaker = CircuitBreaker(settings.breaker, self._lock_out)
+        self.breaker = breaker
         self.tally = Tally()
         self._stopwatch = stopwatch or SystemClock()
         self.phases = PhaseTimes(self._stopwatch)
@@ -173,10 +174,6 @@ class Session:
         while not self._is_interrupted() and (left := self._times.seconds_left()) > 0:
             self._pause(min(left, LOOK_WITH_ORDERS_S if self._broker.open_orders() else LOOK_S))
             self._settle()
-
-    def _lock_out(self, anomaly: str) -> None:
-        if self._lockout is not None:
-            self._lockout.set(anomaly, self._ref_prefix, self.clock.now())
 
     def _why_locked_out(self) -> str:
         if self._lockout is not None and self._lockout.stands and not self.breaker.locked:

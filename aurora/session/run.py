@@ -17,10 +17,12 @@ from aurora.execution.recovery import learn_the_truth
 from aurora.grant import SIMULATED, Grant, objection
 from aurora.market.hours import exchange_day
 from aurora.market.mode import Mode
+from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.kill_watch import KillWatch
 from aurora.risk.lockout import Lockout
 from aurora.session.account import account_id
 from aurora.session.loop import Session
+from aurora.session.outcry import Outcry
 from aurora.session.phases import p95
 from aurora.session.recorder import Recorder
 from aurora.session.result import SessionResult
@@ -74,6 +76,7 @@ def run_session(
         anomalies = _learn(services, request, orders, broker, source)
         capital = orders.join(attempt.id, Decimal(services.profile.capital_usd), equity)
         settings = settle_settings(request, services.profile, capital)
+        outcry = stack.enter_context(Outcry(services, request.mode, lockout, attempt.id))
         session = Session(
             settings,
             source=source,
@@ -83,6 +86,7 @@ def run_session(
             recorder=recorder,
             objection=objection(attempt.grant, attempt.id, services.profile),
             orders=orders,
+            breaker=CircuitBreaker(settings.breaker, outcry.lock_out, outcry.warn),
             lockout=lockout,
             ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
             on_progress=attempt.on_progress,

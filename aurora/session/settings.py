@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import time
 from decimal import Decimal
+from typing import Any
 
 from aurora.errors import UsageError
 from aurora.market.hours import parse_time
@@ -97,8 +99,14 @@ def settle_settings(request: SessionRequest, profile: Profile, equity_usd: Decim
 
 
 def tripwire_limits(profile: Profile) -> TripwireLimits:
-    """Return the profile's tripwires."""
-    return TripwireLimits(Decimal(profile.risk.max_quote_age_s), Decimal(profile.risk.max_spread_bps))
+    """Return the profile's tripwires, those of single symbols laid over everybody's."""
+    risk = profile.risk
+    own = {symbol: _tripwires({**risk, **limits}) for symbol, limits in risk.symbols.items()}
+    return replace(_tripwires(risk), by_symbol=own)
+
+
+def _tripwires(limits: Mapping[str, Any]) -> TripwireLimits:
+    return TripwireLimits(Decimal(limits["max_quote_age_s"]), Decimal(limits["max_spread_bps"]))
 
 
 def order_limits(profile: Profile, capital_usd: Decimal) -> OrderLimits:

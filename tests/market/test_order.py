@@ -11,9 +11,9 @@ def test_sides_have_sign_and_opposite() -> None:
 
 
 def test_unknown_is_not_final() -> None:
-    """Trading rule 8: UNKNOWN ends only by evidence, so it is no end; filled, cancelled and rejected are."""
-    final = {status for status in OrderStatus if status.is_final}
-    assert final == {OrderStatus.FILLED, OrderStatus.CANCELLED, OrderStatus.REJECTED}
+    """Trading rule 8: UNKNOWN ends only by evidence, so it is no end, and neither is what may still fill."""
+    open_ = {status for status in OrderStatus if not status.is_final}
+    assert open_ == {OrderStatus.PENDING, OrderStatus.WORKING, OrderStatus.UNKNOWN}
 
 
 def test_unfilled_is_what_did_not_trade() -> None:

@@ -25,6 +25,20 @@ def reason(quote: Quote | None, age_s: float = 0.0) -> str:
     return check_quote("SPY", quote, START + timedelta(seconds=age_s), LIMITS)[0].reason
 
 
+def test_symbol_may_have_limits_of_its_own() -> None:
+    """Trading rule 12: a symbol's own limits count for it, and for no other."""
+    limits = TripwireLimits(Decimal("1.5"), Decimal(50), {"IBM": TripwireLimits(Decimal(5), Decimal(2))})
+    later = START + timedelta(seconds=4)
+
+    def found(symbol: str, ask: str) -> list[HoldKind]:
+        return [hold.kind for hold in check_quote(symbol, make_quote("168.00", ask, symbol=symbol), later, limits)]
+
+    assert (found("SPY", "168.10"), found("IBM", "168.10")) == ([HoldKind.STALE], [HoldKind.WIDE])
+    assert check_quote("IBM", make_quote(symbol="IBM"), START + timedelta(seconds=6), limits)[0].reason == (
+        "IBM: quote age 6.000 s, limit 5 s"
+    )
+
+
 def test_good_quote_sets_off_nothing() -> None:
     """Trading rule 11: a fresh, two-sided, narrow quote is no HOLD."""
     assert kinds(make_quote()) == []
@@ -107,7 +121,7 @@ def test_what_is_no_number_raises(side: str, price: str) -> None:
 def test_limit_that_is_none_raises(limits: tuple[str, str]) -> None:
     """A tripwire without a real limit would never fire: it is refused."""
     with pytest.raises(SafetyStop):
-        TripwireLimits(*map(Decimal, limits))
+        TripwireLimits(Decimal(limits[0]), Decimal(limits[1]))
 
 
 PRICES = st.none() | st.decimals("-1", "1000", places=2)

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import threading
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
-from aurora.clock import ManualClock
+from aurora.alerts.base import Alert, Delivery
+from aurora.clock import ManualClock, iso
 from aurora.errors import SafetyStop
 from aurora.execution.router import Stage
 from aurora.market.mode import Mode
 from aurora.risk.lockout import Lockout
+from aurora.session.loop import Session
+from aurora.session.run import Attempt, run_session
+from aurora.session.settings import SessionRequest
 from tests.session.test_day import run as run_day
 from tests.session.test_loop import Ran, Wants, run
-from tests.trading import START, FakeServices
+from tests.trading import START, FakeServices, ScriptedQuotes, make_profile, steady
 
 
 class Fails(Wants):
@@ -37,6 +42,7 @@ def test_anomaly_locks_live_out_on_disk(tmp_path: Path) -> None:
     ran = session(tmp_path, "a", fails=True)
     lockout = Lockout(tmp_path, "live")
     assert [anomaly.reason for anomaly in lockout.anomalies()] == ran.result.anomalies
+    assert (lockout.anomalies()[0].session, lockout.anomalies()[0].at) == ("test", iso(START))  # the machine's clock
     assert "model fallback" in ran.result.anomalies[0]
     with pytest.raises(SafetyStop, match=r"live is locked out.*model fallback"):
         session(tmp_path, "b")
@@ -52,6 +58,46 @@ def test_paper_and_shadow_lockouts_end_with_their_session(tmp_path: Path, mode: 
     assert not any((tmp_path / "runlocks").iterdir())
     Lockout(tmp_path, "live").set("reject", "s", START)
     assert session(tmp_path, "b", mode).result.anomalies == []
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_first_anomaly_is_told_at_once(tmp_path: Path, mode: Mode) -> None:
+    """Trading rule 11: a lockout of any mode is told, once, with the anomaly; a clean session tells nothing."""
+    (notice,) = session(tmp_path, "a", mode, fails=True).services.notices
+    assert "model fallback: SPY: ValueError: no answer. It flattens and ends" in notice
+    assert ("only invoke unlock lifts it" in notice) == (mode is Mode.LIVE)
+    (tmp_path / "runlocks/live.lock").unlink(missing_ok=True)
+    assert session(tmp_path, "b", mode).services.notices == []
+
+
+def test_wide_spread_is_told_at_five_polls(tmp_path: Path) -> None:
+    """Trading rule 11: a wide spread is told at five polls, also where a profile locks out later."""
+    wide = {"risk": {"max_spread_bps": "0.1", "breaker": {"same_hold_polls": 8, "hold_share_after_polls": 1000}}}
+    ran = run(tmp_path, profile=wide)
+    assert ran.services.notices[0].startswith("wide for 5 polls running (SPY: spread ")
+    assert [line["n"] for line in ran.polls][-1] == 8
+    assert ran.result.anomalies[0].startswith("wide for 8 polls running")
+
+
+def test_alerts_that_hang_do_not_hold_the_exit(tmp_path: Path) -> None:
+    """An alert goes out beside the session: the flatten does not wait for somebody's network."""
+    told = threading.Event()
+    flat: list[bool] = []
+
+    class Hanging(FakeServices):
+        def notify(self, alert: Alert) -> Delivery:
+            told.wait(30)
+            return super().notify(alert)
+
+    services = Hanging(tmp_path, make_profile(), ScriptedQuotes(steady()), Fails())
+
+    def look(ran: Session) -> None:
+        flat.append(ran.flat)
+        told.set()
+
+    request = SessionRequest(Mode.LIVE, ("SPY",), "x", steps=5)
+    run_session(services, request, Attempt("a", tmp_path / "records"), after_run=look)
+    assert (flat, len(services.notices)) == ([True], 1)
 
 
 def test_lock_is_there_before_the_flatten(tmp_path: Path) -> None:

@@ -30,6 +30,13 @@ def test_profile_says_how_much() -> None:
     assert settings.breaker.same_hold_polls == 5
 
 
+def test_symbols_own_limits_lie_over_everybodys() -> None:
+    """Trading rule 12: what a symbol does not say for itself, everybody's limit says."""
+    wires = settle({"risk": {"symbols": {"IBM": {"max_quote_age_s": 5}}}}).tripwires
+    assert (wires.of("IBM").max_quote_age_s, wires.of("IBM").max_spread_bps) == (5, 50)
+    assert (wires.of("SPY").max_quote_age_s, wires.of("SPY").max_spread_bps) == (Decimal("1.5"), 50)
+
+
 def test_smaller_account_bounds_the_capital() -> None:
     """Trading rule 9: capital is the profile's or the account's worth, whichever is less; caps are shares of that."""
     settings = settle(equity=Decimal(20_000))
