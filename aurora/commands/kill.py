@@ -6,6 +6,7 @@ import getpass
 import sys
 
 from aurora.clock import SystemClock, iso
+from aurora.commands.acts import enter
 from aurora.commands.parser import Invocation
 from aurora.commands.person import require_person
 from aurora.engine.project import Project
@@ -27,10 +28,12 @@ def _set(project: Project, switch: KillSwitch, reason: str) -> int:
     is_new = switch.set(f"{iso(clock.now())} {by}: {reason or 'no reason given'}\n")
     sys.stdout.write(f"The kill flag is set: {switch.flag}{'' if is_new else ' (it was there already)'}.\n")
     sys.stdout.write("  Nothing opens any more; running sessions cancel their orders and end.\n")
+    data = {"reason": reason, "by": by, "new": is_new}
     try:
-        record_act(project.root, "killed", {"reason": reason, "by": by, "new": is_new}, clock)
+        record_act(project.root, "killed", data, clock)
     except (OSError, RecordError) as error:
         sys.stderr.write(f"aurora: the flag holds, but {FOLDER}/{RECORD} can't be written: {error}\n")
+    enter(project, "killed", data)
     return 0
 
 
@@ -43,7 +46,9 @@ def _clear(project: Project, switch: KillSwitch, reason: str) -> int:
         )
     by = require_person("Only a person clears the kill flag")
     said = switch.read()
-    record_act(project.root, "kill.cleared", {"reason": reason, "by": by, "flag": said}, SystemClock())
+    data = {"reason": reason, "by": by, "flag": said}
+    record_act(project.root, "kill.cleared", data, SystemClock())
     switch.clear()
+    enter(project, "kill.cleared", data)
     sys.stdout.write(f"The kill flag is gone; who and why is on record in {FOLDER}/{RECORD}.\n")
     return 0

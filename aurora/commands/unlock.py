@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 
 from aurora.clock import SystemClock
+from aurora.commands.acts import enter
 from aurora.commands.parser import Invocation
 from aurora.commands.person import require_person
 from aurora.engine.faults import visible
@@ -20,7 +21,10 @@ def execute(project: Project, invocation: Invocation) -> int:
     if not root_cause:
         raise UsageError("The root cause was empty.", means="the lockout stands", todo="say what was wrong, and is not")
     by = require_person("Only a person lifts a lockout")
-    for anomaly in Lockout(project.root, "live").lift(root_cause, options.issue, by, SystemClock()):
+    lifted = Lockout(project.root, "live").lift(root_cause, options.issue, by, SystemClock())
+    reasons = [anomaly.reason for anomaly in lifted]
+    enter(project, "unlocked", {"root_cause": root_cause, "issue": options.issue, "by": by, "was": reasons})
+    for anomaly in lifted:
         sys.stdout.write(f"  was locked out since {anomaly.at or '(unknown)'}: {visible(anomaly.reason)}\n")
     sys.stdout.write(f"The mode live is unlocked; who and why is on record in {FOLDER}/{RECORD}.\n")
     return 0

@@ -108,6 +108,19 @@ class SigningKeeper:
 
         return check_requirements(runs, asked, Asking(now=self._clock.now(), **asking))
 
+    def act(self, runs: Path, what: str, data: Mapping[str, Any]) -> None:
+        """Enter in the ledger what a person did outside of any run; what can't be entered is said, and holds all the same.
+
+        Nothing is made for it: without a key or records yet, there is no ledger to enter it in.
+        """
+        try:
+            if not runs.is_dir() or not key_path(self._root).exists():
+                raise RecordError("there is no signed ledger here yet")
+            with Ledger.locked(runs, key_path(self._root)) as ledger:
+                ledger.append("act", {"act": what, **data}, self._clock.now())
+        except (AuroraError, OSError) as error:
+            self._warn(f"{what} is not in the signed ledger: {said(error)}")
+
     def closed(self, folder: Path) -> None:
         """Write the reports of a run as it stands, and seal it if it is finished."""
         write_reports(folder)

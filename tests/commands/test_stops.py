@@ -140,3 +140,27 @@ def test_status_tells_the_days_orders(project: Path) -> None:
     assert json.loads((folder / "2026-01-05.jsonl").read_text().splitlines()[1])["type"] == "order.intent"
     told = piped(project, "status").stdout
     assert "live-paper-DU1  2026-01-05: 1 orders, 1 without an end; 840.50 USD counted" in told
+
+
+def test_acts_outside_of_runs_are_in_the_signed_ledger(project: Path) -> None:
+    """Engine rule 21: kill, clear and unlock are `act` lines of the ledger, and the ledger verifies with them."""
+    (project / "runs").mkdir()
+    assert piped(project, "keys", "init").returncode == 0
+    assert piped(project, "kill", "--reason", "drill").stderr == ""
+    assert typed(project, "kill", "--clear", "--reason", "drill over")[0] == 0
+    assert typed(project, "unlock", "--root-cause", "the feed was down")[0] == 0
+    lines = read_journal(project / "runs/ledger.jsonl").events
+    assert [(line.type, line.data["act"]) for line in lines] == [
+        ("act", "killed"),
+        ("act", "kill.cleared"),
+        ("act", "unlocked"),
+    ]
+    assert lines[2].data["was"] == ["reject of a-1"]
+    assert piped(project, "verify").returncode == 0
+
+
+def test_a_kill_holds_where_nothing_can_be_signed(project: Path) -> None:
+    """Nothing stands between a person and the stop: without a key or a ledger it is only said."""
+    done = piped(project, "kill")
+    assert (done.returncode, (project / "kill.flag").exists()) == (0, True)
+    assert "not in the signed ledger" in done.stderr
