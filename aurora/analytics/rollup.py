@@ -41,6 +41,7 @@ class SessionRollup:
     closed:           the record ends as a session ends; false: it was killed.
     orders, blocked:  let through, and stopped, by the router. holds: polls by symbol and tripwire.
     notional_usd:     what counted towards the daily cap; notional_cap_usd: the cap. opened_usd: the part that opened.
+    fees_usd:         commissions that were told; fees_missing: fills whose commission was not.
     largest_trade_usd: the biggest opening order as it was counted at send; trade_cap_usd: the cap.
     within_caps:      both caps were kept, and breaches is empty.
     slippage_enough:  there were at least twenty fills; fewer say little.
@@ -58,6 +59,7 @@ class SessionRollup:
     blocked: int
     fills: int
     fees_usd: Decimal
+    fees_missing: int
     turnover_usd: Decimal
     notional_usd: Decimal
     notional_cap_usd: Decimal
@@ -178,7 +180,8 @@ def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRo
     notional, opened, largest = _amounts(sums)
     breaches = _breaches(notional, notional_cap, largest, trade_cap)
     slippage = [_slippage_bps(fill, sums.decisions[fill["ref"]]) for fill in sums.fills]
-    fees = [Decimal(fill["fee"]) / (fill["quantity"] * Decimal(fill["price"])) * 10_000 for fill in sums.fills]
+    told = [fill for fill in sums.fills if fill["fee"] is not None]
+    fees = [Decimal(fill["fee"]) / (fill["quantity"] * Decimal(fill["price"])) * 10_000 for fill in told]
     header, closed = sums.header, sums.closed
     return SessionRollup(
         mode=header["mode"],
@@ -192,7 +195,8 @@ def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRo
         orders=len(sums.decisions),
         blocked=sums.blocked,
         fills=len(sums.fills),
-        fees_usd=sum((Decimal(fill["fee"]) for fill in sums.fills), Decimal(0)),
+        fees_usd=sum((Decimal(fill["fee"]) for fill in told), Decimal(0)),
+        fees_missing=len(sums.fills) - len(told),
         turnover_usd=sum((fill["quantity"] * Decimal(fill["price"]) for fill in sums.fills), Decimal(0)),
         notional_usd=notional,
         notional_cap_usd=notional_cap,

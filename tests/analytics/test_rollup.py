@@ -25,7 +25,7 @@ def decision(ref: str, side: str = "BUY", quantity: int = 5, *, opens: bool = Tr
             "opens": opens, "stage": stage, "reason": "", "symbol": "SPY"}  # fmt: skip
 
 
-def fill(ref: str, side: str = "BUY", quantity: int = 5, price: str = "100.02", fee: str = "1.00") -> Line:
+def fill(ref: str, side: str = "BUY", quantity: int = 5, price: str = "100.02", fee: str | None = "1.00") -> Line:
     """Return a fill."""
     return {"ref": ref, "symbol": "SPY", "side": side, "quantity": quantity, "price": price, "fee": fee}
 
@@ -61,6 +61,14 @@ def roll(tmp_path: Path) -> Callable[..., SessionRollup]:
         return roll_up(path, trade_cap_usd=Decimal(trade), notional_cap_usd=Decimal(day))
 
     return write_and_roll
+
+
+def test_commission_that_was_not_told_is_counted_as_missing(roll: Callable[..., SessionRollup]) -> None:
+    """Trading rule 4: fees that can't be seen are said to be missing; they are in no figure, and never a zero."""
+    fills = [fill("a-1", quantity=2), fill("a-1", quantity=3, fee=None)]
+    rollup = roll(HEADER, poll(decisions=[decision("a-1")], fills=fills), FLATTEN, CLOSED)
+    assert (rollup.fees_usd, rollup.fees_missing) == (Decimal("1.00"), 1)
+    assert rollup.fee_p95_bps == Decimal("49.99")
 
 
 def test_head_is_the_sessions(roll: Callable[..., SessionRollup]) -> None:
