@@ -1,4 +1,4 @@
-"""What a person does outside of any run, on record: in `runlocks/record.jsonl`, and in the signed ledger (engine rule 21)."""
+"""What a person does outside of any run, in the signed ledger too (engine rule 21)."""
 
 from __future__ import annotations
 

@@ -109,7 +109,7 @@ class SigningKeeper:
         return check_requirements(runs, asked, Asking(now=self._clock.now(), **asking))
 
     def act(self, runs: Path, what: str, data: Mapping[str, Any]) -> None:
-        """Enter in the ledger what a person did outside of any run; what can't be entered is said, and holds all the same.
+        """Enter in the ledger what a person did outside of any run; what can't be is said, and holds all the same.
 
         Nothing is made for it: without a key or records yet, there is no ledger to enter it in.
         """

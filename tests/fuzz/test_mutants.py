@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import shutil
 import sys
+import unicodedata
 from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import dataclass
@@ -117,12 +118,17 @@ def judge(desk: Desk, seed: int) -> bool:
         raise
     finally:
         path.write_bytes(true)
-    strange = {character for character in said + why if not character.isprintable() and character != "\n"}
+    strange = {character for character in said + why if not (character.isprintable() or _is_harmless(character))}
     assert not strange, f"seed {seed}: characters {strange} reach the terminal"
     if parse_document(changed, "").data != parse_document(true, "").data:
         hangs_on_it = path.name in names_of_inputs(desk, path)
         assert why or not hangs_on_it, f"seed {seed}: a run of the true {path.name} goes on with the mutant"
     return not said
+
+
+def _is_harmless(character: str) -> bool:
+    """Return whether a character that counts as not printable is the end of a line, or a space of another width."""
+    return character == "\n" or unicodedata.category(character) == "Zs"
 
 
 def names_of_inputs(desk: Desk, path: Path) -> set[str]:
