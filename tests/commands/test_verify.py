@@ -4,21 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
-import pytest
 
 from tests.engine.kit import Lab, wait_until
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    """A project of the test's own."""
-    with closing(Lab(tmp_path / "project")) as lab:
-        yield lab
-
 
 BOOK = "\n    steps:\n      - {id: a, gate: 1 == 1}\n"
 

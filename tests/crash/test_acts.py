@@ -12,7 +12,6 @@ import pytest
 from aurora.engine.inbox import send
 from aurora.errors import ResumeRefused
 from aurora.journal import read_journal
-from tests.engine.conftest import lab as lab
 from tests.engine.kit import Lab, processes_in, wait_until
 
 KILLED = """

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +16,6 @@ from tests.crash.matrix import Case, Driver, template
 from tests.engine.kit import Lab
 
 HOUR, DAY = 3_600, 86_400
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Driver]:
-    """The process that forks engines."""
-    driver = Driver()
-    yield driver
-    driver.close()
 
 
 @pytest.fixture(scope="module")

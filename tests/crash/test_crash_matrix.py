@@ -6,7 +6,6 @@ import itertools
 import random
 import shutil
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +14,6 @@ import pytest
 from aurora.engine.state import RunState
 from tests.crash.matrix import BOOKS, LINES, OUTCOMES, POINTS, Case, Driver, template
 from tests.engine.kit import processes_in, wait_until
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Driver]:
-    """The process that forks engines."""
-    driver = Driver()
-    yield driver
-    driver.close()
 
 
 @pytest.fixture(scope="module")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -50,14 +50,6 @@ class DrawnCase(Case):
         assert not faults, "\n".join([*faults, str(ends)])
         assert not read_journal(self.journal).torn
         wait_until(lambda: not processes_in(self.root), 10, "the end of all workers")
-
-
-@pytest.fixture(scope="module")
-def driver() -> Iterator[Driver]:
-    """The process that forks engines."""
-    driver = Driver()
-    yield driver
-    driver.close()
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,6 @@ import shutil
 import sys
 import unicodedata
 from collections.abc import Iterator, Mapping
-from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -50,13 +49,6 @@ def copied(root: Path) -> Project:
     for name in ("runbooks", "steps", "profiles"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
     return Project(root, "aurora.desk:services")
-
-
-@pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
-    """A project of the test's own."""
-    with bound_steps(), closing(Lab(tmp_path / "project")) as lab:
-        yield lab
 
 
 HOW = {"dry_run": False, "step_by_step": False}

@@ -1,4 +1,4 @@
-"""Fixtures of the engine's tests."""
+"""Fixtures that many tests use."""
 
 from __future__ import annotations
 
