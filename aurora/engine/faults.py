@@ -66,8 +66,8 @@ def listed(words: Sequence[str], most: int = 12) -> str:
     return f"{shown} … and {len(words) - most} more" if len(words) > most else shown
 
 
-_ACTING = frozenset(["Cc", "Cf", "Cs", "Co", "Zl", "Zp"])
-"""Categories of characters that act on a terminal, hide, turn the text around or end a line."""
+_ACTING = frozenset(["Cc", "Cf", "Cn", "Co", "Cs", "Zl", "Zp"])
+"""Categories of characters that act on a terminal, hide, turn the text around, end a line, or are none at all."""
 
 
 def visible(text: str) -> str:
