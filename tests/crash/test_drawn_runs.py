@@ -74,6 +74,8 @@ def killed(engine: Engine, drawn: Drawn, shelf: Path, kills: Sequence[tuple[str,
     for point, moment, after in kills:
         if case.events and case.events[-1].type == "run.finished":
             break
+        if case.journal.exists() and not case.events:
+            break  # its first line is torn: nothing was opened, and nothing can be resumed
         left = max(3, lines - len(case.events))
         case.kill("resume" if case.events else "run", point, 1 + moment % left, after)
     if not case.events:
