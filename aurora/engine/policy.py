@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from pathlib import Path
 
 from jinja2 import nodes
 
@@ -19,46 +19,12 @@ from aurora.engine.faults import Fault, RunbookError, did_you_mean
 from aurora.engine.functions import StepFunction
 from aurora.engine.graph import Node, Plan
 from aurora.engine.project import Project
-from aurora.engine.schema import schema_faults
+from aurora.engine.schema import SchemaPass
 
 FILE = "policy.yaml"
 OPENING = "orders.open"
 
-_SCHEMA: Mapping[str, Any] = {
-    "type": "object",
-    "additionalProperties": False,
-    "required": [OPENING],
-    "properties": {
-        OPENING: {
-            "type": "object",
-            "additionalProperties": False,
-            "properties": {
-                "gates": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["uses", "gate"],
-                        "properties": {
-                            "uses": {"type": "string", "description": "the step function whose gate it is"},
-                            "gate": {"type": "string", "description": "the condition, as the runbook writes it"},
-                        },
-                    },
-                },
-                "confirms": {"type": "array", "items": {"type": "string"}, "description": "texts of confirms"},
-                "evidence": {
-                    "type": "array",
-                    "items": {
-                        "type": "object",
-                        "additionalProperties": False,
-                        "required": ["runbook"],
-                        "properties": {"runbook": {"type": "string"}},
-                    },
-                },
-            },
-        }
-    },
-}
+POLICY_SCHEMA = Path(__file__).parent.parent / "schemas" / "policy.schema.json"
 
 
 @dataclass(frozen=True)
@@ -87,7 +53,8 @@ def load_policy(project: Project) -> Policy | None:
     if not path.is_file():
         return None
     document = read_document(path, project.shown(path))
-    faults = list(document.faults) or schema_faults(document, _SCHEMA) or list(_gate_faults(document))
+    memory = SchemaPass(project.runs / ".cache" / "schema")
+    faults = list(document.faults) or memory.faults(document, POLICY_SCHEMA) or list(_gate_faults(document))
     if faults:
         raise RunbookError(faults)
     asked = document.data[OPENING]

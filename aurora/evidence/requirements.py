@@ -91,7 +91,7 @@ def _candidates(runs: Path, ledger: LedgerText, asked: Mapping[str, Any], asking
 
 
 def _wrong(runs: Path, run: str) -> Iterator[Any]:
-    for finding in verify(runs, [run]).findings:
+    for finding in verify(runs, [run], renders=False).findings:  # what its reports look like today proves nothing
         if not finding.is_note:
             yield finding
 

@@ -52,12 +52,14 @@ def verify(
     witnesses: Sequence[Head] = (),
     trust: Trust | None = None,
     each_signature: bool | None = None,
+    renders: bool | None = None,
     is_running: Callable[[str], bool] = lambda _: False,
 ) -> Verified:
     """Check the ledger of `runs` and the runs named, or all that it and the folder know.
 
     trust:          who may sign; `runs/allowed_signers` unless given.
     each_signature: check the signature of each run by itself; those of the runs named unless said otherwise.
+    renders:        render the reports of each run once more; those of the runs named unless said otherwise.
     is_running:     whether a process is at work on a run now.
 
     Raises SigningFailed, and RecordError, when that can't be found out.
@@ -71,7 +73,8 @@ def verify(
     result = Verified()
     ledger = _check_ledger(runs, raw, signature, trust, witnesses, result)
     each = names is not None if each_signature is None else each_signature
-    checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders=names is not None)
+    renders = names is not None if renders is None else renders
+    checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders=renders)
     wanted = folders | ledger.opened.keys() if names is None else names
     for run in sorted(wanted):
         found = list(checker.run(run))
