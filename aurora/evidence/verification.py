@@ -125,10 +125,18 @@ def _check_ledger(
     return ledger
 
 
+def _time(text: str) -> datetime | None:
+    """Return a line's time; None when it is none, as in a ledger that was changed."""
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        return None
+
+
 def _last_time(raw: bytes) -> datetime | None:
     """Return the time of the last line: a key that has expired since was valid when it signed."""
     try:
-        return datetime.fromisoformat(json.loads(raw.splitlines()[-1])["ts"])
+        return _time(json.loads(raw.splitlines()[-1])["ts"])
     except (ValueError, KeyError, TypeError, IndexError):
         return None
 
@@ -236,7 +244,7 @@ class _Checker:
             yield from self._report(run, folder, details)
 
     def _signature(self, run: str, evidence: bytes, signature: bytes, sealed: Event) -> Iterator[Finding]:
-        at = datetime.fromisoformat(sealed.ts)
+        at = _time(sealed.ts)
         try:
             signing.check(evidence, signature, self.trust, signing.RUN, at=at)
         except SignatureRefused as refused:

@@ -76,3 +76,16 @@ def test_each_line_of_journal_and_ledger_matters(records: Records) -> None:
                     assert bool(records.found()) == (changed != lines), (path.name, number)
         finally:
             path.write_bytes(raw)
+
+
+def test_a_time_that_is_none_is_a_finding_like_any_other(records: Records) -> None:
+    """A ledger whose seal has no time that can be read is told as changed, and breaks nothing."""
+    raw = records.ledger.read_bytes()
+    try:
+        for line in range(4):
+            lines = raw.splitlines(keepends=True)
+            lines[line] = lines[line].replace(b'"ts":"2', b'"ts":"x')
+            records.ledger.write_bytes(b"".join(lines))
+            assert "LEDGER_SIGNATURE" in records.found()
+    finally:
+        records.ledger.write_bytes(raw)
