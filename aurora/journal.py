@@ -74,6 +74,15 @@ def parse_journal(raw: bytes, path: Path) -> JournalText:
     return JournalText(tuple(events), head, offset, b"")
 
 
+def hash_of_line(path: Path, seq: int) -> str:
+    """Return the SHA-256 of line `seq` (from 1) of a journal, as the line after it names it. Raises RecordError."""
+    try:
+        lines = path.read_bytes().splitlines(keepends=True)
+    except OSError as error:
+        raise RecordError(f"The journal {path} can't be read: {error.strerror}.") from error
+    return hashlib.sha256(lines[seq - 1]).hexdigest()
+
+
 def line_of(seq: int, prev: str, ts: str, type_: str, data: object) -> bytes:
     """Return one line of a journal as it is written: `data` is JSON, `prev` the SHA-256 of the line above."""
     return _line(seq, prev, ts, type_, _to_json(data))

@@ -35,6 +35,7 @@ from aurora.engine.workers import (
 )
 from aurora.errors import AuroraError, UsageError
 from aurora.evidence.keeper import SigningKeeper
+from aurora.evidence.persons import PersonSignatory
 from aurora.journal import Event
 
 __all__ = [
@@ -208,4 +209,5 @@ def _plain(value: Any) -> Any:
 
 def _nobodys(project: Project) -> Desk:
     keeper = SigningKeeper(project.root, logging.getLogger("aurora.records").info)
-    return Desk(Quiet(), Nobody("no terminal"), on_end=keeper.closed, keeper=keeper)
+    signatory = PersonSignatory(project.root, project.runs)
+    return Desk(Quiet(), Nobody("no terminal"), on_end=keeper.closed, keeper=keeper, signatory=signatory)

@@ -27,7 +27,8 @@ SHORT = {
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
     "report": "render a run's report again from its journal: report RUN",
     "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
-    "keys": "the keys that sign records: keys init|list",
+    "review": "counter-sign a sealed run with your own key: review RUN [--note TEXT]",
+    "keys": "the keys that sign records: keys init|list|add PRINCIPAL FILE.pub",
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
     "schema": "print the JSON Schema of runbooks",
@@ -203,8 +204,22 @@ def _verify(program: str) -> ExactParser:
 
 def _keys(program: str) -> ExactParser:
     parser = _plain(program)
-    parser.add_argument("action", choices=("init", "list"), metavar="init|list", help="make the engine's key; list all")
+    actions = ("init", "list", "add")
+    words = "make the engine's key; list all; let a person's key sign"
+    parser.add_argument("action", choices=actions, metavar="init|list|add", help=words)
+    parser.add_argument("principal", nargs="?", metavar="PRINCIPAL", help="add: the person's name, such as alice@desk")
+    parser.add_argument("file", nargs="?", metavar="FILE", help="add: her public key, a .pub")
+    parser.add_argument(
+        "--roles", default=None, metavar="A,B", help="add: what she may sign: confirm, review (both, unless named)"
+    )
+    parser.add_argument("--until", default=None, metavar="DATE", help="add: the key's last day, such as 2027-12-31")
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    return parser
+
+
+def _review(program: str) -> ExactParser:
+    parser = _one_run(program)
+    parser.add_argument("--note", default="", metavar="TEXT", help="what you found; it is entered in the ledger")
     return parser
 
 
@@ -270,6 +285,7 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "unlock": _unlock,
     "report": _one_run,
     "verify": _verify,
+    "review": _review,
     "keys": _keys,
     "lint": _lint,
     "explain": _explain,

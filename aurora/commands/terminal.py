@@ -9,20 +9,23 @@ from pathlib import Path
 from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.leg import Desk
 from aurora.engine.project import Project
-from aurora.engine.prompts import Nobody, person_at
+from aurora.engine.prompts import Nobody, Person, person_at
 from aurora.engine.records import read_record
 from aurora.evidence.keeper import SigningKeeper
+from aurora.evidence.persons import PersonSignatory
 
 
 def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json)
+    person: Person = Nobody("no terminal")
     if isinstance(listener, JsonLines):
         keeper = SigningKeeper(project.root, bool, warn=_say_aside)
-        return Desk(listener, Nobody("no terminal"), on_end=keeper.closed, on_lost=_tell, keeper=keeper)
-    keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
-    person = person_at(listener.show, os.environ)
-    return Desk(listener, person, on_end=keeper.closed, on_lost=_tell, keeper=keeper)
+    else:
+        keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
+        person = person_at(listener.show, os.environ)
+    signatory = PersonSignatory(project.root, project.runs)
+    return Desk(listener, person, on_end=keeper.closed, on_lost=_tell, keeper=keeper, signatory=signatory)
 
 
 def _say_aside(text: str) -> None:

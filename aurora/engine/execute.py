@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from aurora.clock import Clock, iso
+from aurora.consent import Signed
 from aurora.engine.freshness import stale_steps
 from aurora.engine.leg import LOCKS, Desk, Leg
 from aurora.engine.locks import Locks, holder_of, wait_for_workers, working_file
@@ -32,9 +33,10 @@ from aurora.engine.prompts import Person, Scripted, os_user, read_answers
 from aurora.engine.records import JOURNAL, Record, find_run, is_unfinished, new_run, read_record
 from aurora.engine.refusals import refusals_on_record
 from aurora.engine.signals import Signals
+from aurora.engine.signatory import asks_person, only_reduces_orders, require_person
 from aurora.engine.state import RunState
 from aurora.engine.values import encode
-from aurora.engine.waivers import waivers
+from aurora.engine.waivers import signed_waivers, waivers
 from aurora.engine.workers import Workers, keep_standard_descriptors
 from aurora.errors import OperatorError, ResumeRefused, UsageError
 from aurora.journal import Event, Journal
@@ -76,13 +78,15 @@ def _open(
     if desk.keeper is not None:
         runs = prepared.project.runs
         desk.keeper.ready(runs, simulated=prepared.simulated, must=prepared.must_be_on_record)
+    asks = not how["dry_run"] and (how["step_by_step"] or asks_person(prepared))
+    signer = require_person(prepared, desk.signatory, prepared.plan.root.name, desk.clock.now(), asks=asks)
     code = held.enter_context(GitState(prepared.project.root))
     signals = held.enter_context(Signals())
     held.enter_context(signals.caught())
     folder = new_run(prepared.project, prepared.plan.root.name, desk.clock.now())
     try:
         locks = held.enter_context(_locks(prepared, folder.name))
-        opened = opening_facts(prepared, folder, how, answers, requirements, code.read())
+        opened = opening_facts(prepared, folder, how, answers, requirements, code.read(), signer)
         journal = held.enter_context(Journal.create(folder / JOURNAL, desk.clock, prepared.masker))
         event = journal.append("run.opened", opened)
     except BaseException:
@@ -106,7 +110,7 @@ def _who_answers(prepared: Prepared, desk: Desk, how: Mapping[str, bool], answer
         )
     if answers is None:
         return desk.person
-    if not prepared.simulated:
+    if not prepared.simulated or prepared.is_live:
         raise UsageError(
             "--answers works with a simulated venue only.",
             means="on a real venue a person answers; nothing was run",
@@ -160,9 +164,12 @@ def _reopen(
     cancel = how.cancel or record.state.cancelled
     if not cancel:
         _requirements(prepared, desk, {"dry_run": record.state.opened["dry_run"]})  # what held then may be too old now
+    signer = None if cancel else _signer_again(prepared, desk, record)
+    must = prepared.is_live and not only_reduces_orders(prepared)
+    waived = signed_waivers(waived, record.id, journal.head, desk.signatory, must=must)
     data = {
         "pid": os.getpid(),
-        "operator": operator(),
+        "operator": operator(signer),
         "changes": changes,
         "accepted": how.accept_changes,
         "cancel": cancel,
@@ -177,7 +184,15 @@ def _reopen(
     return leg, [*events, event]
 
 
-def _too_old(prepared: Prepared, state: RunState, waived: list[dict[str, str]], clock: Clock) -> list[str]:
+def _signer_again(prepared: Prepared, desk: Desk, record: Record) -> Signed | None:
+    """Return who signs from here on. Raises OperatorError when a question is left, and nobody can."""
+    opened, steps = record.state.opened, record.state.steps
+    over = {name for name, step in steps.items() if step.over and step.status not in ("omitted", "cancelled")}
+    asks = not opened["dry_run"] and (opened.get("step_by_step", False) or asks_person(prepared, over.__contains__))
+    return require_person(prepared, desk.signatory, record.id, desk.clock.now(), asks=asks)
+
+
+def _too_old(prepared: Prepared, state: RunState, waived: list[dict[str, Any]], clock: Clock) -> list[str]:
     """Return the steps to repeat, looked at as the run will stand once it goes on."""
     now = clock.now()
     state.apply(Event(0, iso(now), "run.resumed", {"waivers": waived}))
@@ -254,6 +269,13 @@ def _refuse_secrets(prepared: Prepared, answers: Path | None) -> None:
 
 def _refuse_another_venue(prepared: Prepared, run: str, opened: Mapping[str, Any]) -> None:
     """Refuse to go on elsewhere: what was rehearsed must not end on a real account, whoever accepts changes."""
+    if bool(opened.get("live")) != prepared.is_live:
+        raise ResumeRefused(
+            f"The run {run} was opened on a profile that {'was' if opened.get('live') else 'was not'} live; now it is "
+            f"{'live' if prepared.is_live else 'not'}.",
+            means="a run stays where it began; nothing was run",
+            todo="put the profile back, or cancel the run and start another",
+        )
     now = mode_and_venue(prepared)
     before = {name: opened[name] for name in now}
     if now != before:

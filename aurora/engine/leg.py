@@ -15,6 +15,7 @@ from aurora.engine.run import Facts, Listener, Run
 from aurora.engine.runner import Runner
 from aurora.engine.scopes import Scopes
 from aurora.engine.signals import Signals
+from aurora.engine.signatory import Signatory, only_reduces_orders
 from aurora.engine.state import RunState
 from aurora.engine.unrecorded import NO_JOURNAL, NoJournal, mark_as_failed
 from aurora.engine.workers import LocalWorkers, Progress, Workers
@@ -54,6 +55,8 @@ class Desk:
     on_lost: Callable[[Path, str], object] = lambda *_: None
     """Called when the journal can't be written, with the run's folder and what that means; tells a person."""
     keeper: Keeper | None = None
+    signatory: Signatory | None = None
+    """Signs as the person here; without one nobody says yes on a live profile."""
 
 
 @dataclass
@@ -130,13 +133,16 @@ class Leg:
             opened.get("step_by_step", False),
             self.settle,
             os_user(),
+            prepared.is_live,
+            only_reduces_orders(prepared),
             prepared.policy,
             unrecorded,
         )
         scopes = Scopes(prepared.plan, state, prepared.functions, opened["params"], prepared.load)
         journal = NoJournal(self.desk.clock, prepared.masker) if unrecorded else self.journal
         parts = Run(prepared.plan, prepared.functions, scopes, state, journal, listener, facts, prepared.masker)
-        return Runner(parts, workers, Nobody(NO_JOURNAL) if unrecorded else self.person, self.signals)
+        person = Nobody(NO_JOURNAL) if unrecorded else self.person
+        return Runner(parts, workers, person, self.signals, self.desk.signatory)
 
     def _report(self, listener: Listener) -> None:
         try:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import aurora
+from aurora.consent import Signed
 from aurora.engine.functions import FunctionTable, StepFunction
 from aurora.engine.graph import Library, Node, Plan, build_plan
 from aurora.engine.lint import lint_plan, require_sound
@@ -57,6 +58,11 @@ class Prepared:
         return self.profile.values.get("venue") == SIMULATED
 
     @property
+    def is_live(self) -> bool:
+        """Return whether the profile is of real money, so that persons sign what they answer."""
+        return bool(self.profile.values.get("live"))
+
+    @property
     def must_be_on_record(self) -> bool:
         """Return whether the run may not begin without a way to seal it; nothing blocks one that only reduces."""
         opens = any("orders.open" in function.info.effects for function in self.functions.values())
@@ -72,6 +78,8 @@ class Prepared:
                 f"The profile {name} has the venue {profile.values.get('venue')}, the run has "
                 f"{self.profile.values.get('venue')}."
             )
+        if bool(profile.values.get("live")) != self.is_live:
+            raise UsageError(f"Of the profiles {name} and {self.profile.name} one is live, and the other is not.")
         return profile
 
 
@@ -197,12 +205,14 @@ def lock_names(prepared: Prepared, run: str) -> list[str]:
     return names
 
 
-def operator() -> dict[str, Any]:
-    """Return who runs this process, where, and whether at a terminal."""
+def operator(signer: Signed | None = None) -> dict[str, Any]:
+    """Return who runs this process, where, and whether at a terminal; `signer` is who has proven to have a key here."""
+    known = {} if signer is None else {"principal": signer.principal, "key": signer.key}
     return {
         "os_user": os_user(),
         "host": socket.gethostname(),
         "terminal": os.isatty(0) if sys.stdin else False,
+        **known,
     }
 
 
@@ -213,8 +223,12 @@ def opening_facts(
     answers: Path | None,
     requirements: list[dict[str, Any]],
     code: dict[str, Any] | None,
+    signer: Signed | None = None,
 ) -> dict[str, Any]:
-    """Return the data of `run.opened` (docs/journal.md), and copy the run's inputs into its folder."""
+    """Return the data of `run.opened` (docs/journal.md), and copy the run's inputs into its folder.
+
+    signer: the person who can sign in this run.
+    """
     plan, profile = prepared.plan, prepared.profile
     root = plan.root
     params = {name: encode(value) for name, value in prepared.params.items()}
@@ -233,7 +247,8 @@ def opening_facts(
         **how,
         "answers": scripted,
         "red_exit": root.red_exit or 3,
-        "operator": operator(),
+        "operator": operator(signer),
+        **({"live": True} if prepared.is_live else {}),
         "versions": {
             "aurora": aurora.__version__,
             "python": platform.python_version(),

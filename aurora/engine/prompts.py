@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+from aurora.consent import Signed
 from aurora.engine.document import read_document
 from aurora.engine.faults import Fault, RunbookError, visible
 from aurora.errors import UsageError
@@ -48,6 +49,9 @@ class Answer:
     answers: tuple[tuple[str, bool], ...] = ()
     refused: bool = False
     """Someone said no in so many words (for `settle`: it did not happen)."""
+    signed: Signed | None = None
+    unsigned: str = ""
+    """Why an answer has no signature that should have one."""
 
 
 class Person(Protocol):

@@ -59,6 +59,10 @@ class Facts:
     settle: Mapping[str, str] = field(default_factory=dict)
     """Unknown outcomes that a person settled on the command line: step id to `done` or `not_done`."""
     operator: str = ""
+    live: bool = False
+    """Whether persons sign what they answer."""
+    only_reduces: bool = False
+    """Whether an answer that can't be signed counts all the same: nothing blocks the way out."""
     policy: Policy | None = None
     unrecorded: bool = False
     """Whether the journal is lost, so that only what reduces may still begin."""
@@ -66,6 +70,10 @@ class Facts:
 
 class Writer(Protocol):
     """Where events go: the journal."""
+
+    @property
+    def head(self) -> str:
+        """Return the SHA-256 of the last line."""
 
     def append(self, type_: str, data: Mapping[str, Any], *, sync: bool = True) -> Event:
         """Put an event on disk and return it. Raises JournalWriteError."""
@@ -100,6 +108,10 @@ class Run:
         self.state.apply(event)
         self.listener.on_event(event)
         return event
+
+    def head(self) -> str:
+        """Return the SHA-256 of the journal's last line."""
+        return self._journal.head
 
     def function(self, node: Node) -> StepFunction:
         """Return the function of a `uses` step."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import selectors
 from typing import Protocol
 
+from aurora.consent import Signed
 from aurora.engine.attempts import Attempts, Running
 from aurora.engine.beginnings import Beginnings
 from aurora.engine.doubts import Doubts, how
@@ -17,6 +18,7 @@ from aurora.engine.prompts import Answer, Person, Prompt
 from aurora.engine.questions import Questions
 from aurora.engine.retries import Retries
 from aurora.engine.run import Run
+from aurora.engine.signatory import Signatory, Signing
 from aurora.engine.state import RunState, outcome_of
 from aurora.engine.timers import Timers
 from aurora.engine.unrecorded import NO_JOURNAL, only_reduces
@@ -49,7 +51,14 @@ class Runner:
     (`Beginnings`), or what it needs did not pass (`_leave_out`).
     """
 
-    def __init__(self, run: Run, workers: Workers, person: Person, stop: Stop | None = None) -> None:
+    def __init__(
+        self,
+        run: Run,
+        workers: Workers,
+        person: Person,
+        stop: Stop | None = None,
+        signatory: Signatory | None = None,
+    ) -> None:
         self._run, self._walk, self._facts, self._signals = run, run.walk, run.facts, stop
         self._inbox = Inbox(run.facts.folder, run.state.acts)
         self._looked_at = 0.0
@@ -57,7 +66,14 @@ class Runner:
         self._selector = selectors.DefaultSelector()
         self._timers = Timers(run.facts.clock)
         self._attempts = Attempts(workers, self._selector, run.listener, run.facts.clock, run.masker)
-        self._questions = Questions(person, self._selector, run.record, self._timers, self._answered)
+        self._signing: Signing | None = None
+        if run.facts.live:
+            must = not run.facts.only_reduces
+            tell = run.listener.on_log
+            self._signing = Signing(signatory, self._selector, run.facts.run, run.head, must=must, say=tell)
+        self._questions = Questions(person, self._selector, run.record, self._timers, self._answered, self._signing)
+        self._examined: set[str] = set()
+        """The acts whose signatures are being checked."""
         self._endings = Endings(run)
         self._retries = Retries(run, self._endings, self._timers)
         self._beginnings = Beginnings(run, self._endings, self._attempts, self._questions)
@@ -114,6 +130,8 @@ class Runner:
             self._wind_down()
             raise
         finally:
+            if self._signing is not None:
+                self._signing.close()
             self._selector.close()
 
     def _wind_down(self) -> None:
@@ -207,6 +225,8 @@ class Runner:
                     self._over(*ended)
             elif self._questions.owns(descriptor):
                 self._questions.hear()
+            elif self._signing is not None and self._signing.owns(descriptor):
+                self._signing.hear(descriptor)
         self._timers.act()
         self._hear_others()
         if live:
@@ -238,18 +258,39 @@ class Runner:
             return
         self._looked_at = now
         for act in self._inbox.read():
-            fault = act.fault
-            if act.kind == "answer" and not fault:
-                fault = self._questions.why_not(act.data.get("prompt"), act.data.get("ticks"))
-            data = {"id": act.id, "kind": act.kind, "by": act.by, "refused": fault, "asks": dict(act.data)}
-            self._run.record("act.received", data)
-            self._inbox.done(act)
-            if not fault:
-                self._follow(act)
+            if act.id not in self._examined and not self._is_examined(act):
+                self._receive(act, self._fault_of(act))
 
-    def _follow(self, act: Act) -> None:
+    def _fault_of(self, act: Act) -> str:
+        if act.fault or act.kind != "answer":
+            return act.fault
+        return self._questions.why_not(act.data.get("prompt"), act.data.get("ticks"), act.data.get("sshsig"))
+
+    def _is_examined(self, act: Act) -> bool:
+        """Return whether the signature of an answer has to be looked at first; the question may be closed meanwhile."""
+        if act.kind != "answer" or self._fault_of(act):
+            return False
+        self._examined.add(act.id)
+
+        def then(signed: Signed | None, why: str) -> None:
+            self._examined.discard(act.id)
+            self._receive(act, self._fault_of(act) or why, signed)
+
+        if not self._questions.check(act.data["ticks"], act.data.get("sshsig"), then):
+            self._examined.discard(act.id)
+            return False
+        return True
+
+    def _receive(self, act: Act, fault: str, signed: Signed | None = None) -> None:
+        data = {"id": act.id, "kind": act.kind, "by": act.by, "refused": fault, "asks": dict(act.data)}
+        self._run.record("act.received", data)
+        self._inbox.done(act)
+        if not fault:
+            self._follow(act, signed)
+
+    def _follow(self, act: Act, signed: Signed | None) -> None:
         if act.kind == "answer":
-            self._questions.take(act.data["ticks"], act.by)
+            self._questions.take(act.data["ticks"], act.by, signed)
         else:
             self._cancelled = self._run.state.cancelled
             if self._stopped_at is None:
@@ -299,7 +340,8 @@ class Runner:
             self._agreed.add(node.id)
             self._walk.again(node)
         elif answer.accepted:
-            self._endings.finish(node, End("passed", f"confirmed by {answer.by}"))
+            by = answer.by if answer.signed is None else f"{answer.by}, signed by {answer.signed.principal}"
+            self._endings.finish(node, End("passed", f"confirmed by {by}"))
         else:
             said = f"no from {answer.by}" if answer.reason == "answered" else f"no answer: {answer.reason}"
             self._endings.end(node, End("declined", said))

@@ -21,6 +21,8 @@ NO_JOURNAL = "the journal can't be written"
 class NoJournal:
     """Stands in for the journal: events are shown and followed, and kept nowhere; their number is 0."""
 
+    head = ""
+
     def __init__(self, clock: Clock, masker: Masker) -> None:
         self._clock, self._mask = clock, masker
 

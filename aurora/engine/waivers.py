@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+from aurora.consent import waiver
 from aurora.engine.faults import did_you_mean, listed
 from aurora.engine.graph import Node, Plan
 from aurora.engine.policy import Policy, demanded_by
+from aurora.engine.signatory import Signatory
 from aurora.engine.state import RunState
-from aurora.errors import ResumeRefused, UsageError
+from aurora.errors import OperatorError, RecordError, ResumeRefused, UsageError
 
 WAIVABLE = ("red", "broken", "timed_out")
 
@@ -24,6 +27,31 @@ def waivers(
     for step_id in steps:
         _require_waivable(plan, state, policy, step_id)
     return [{"step": step_id, "reason": reason, "by": by} for step_id in steps]
+
+
+def signed_waivers(
+    waived: Sequence[dict[str, str]], run: str, head: str, signatory: Signatory | None, *, must: bool
+) -> list[dict[str, Any]]:
+    """Return the waivers with the signature of the person here; `signature` is None where nobody's key is named.
+
+    head: the SHA-256 of the journal's last line. Raises OperatorError when a named key does not sign, or none is named
+    and they `must` be signed.
+    """
+    if not waived:
+        return []
+    if signatory is None or (not signatory.is_configured and not must):
+        if must:
+            raise OperatorError("A waiver on a live profile is signed, and nobody signs here.", means="nothing was run")
+        return [{**each, "signature": None} for each in waived]
+    try:
+        return [
+            {**each, "signature": signatory.sign(waiver(run, head, each["step"], each["reason"])).plain()}
+            for each in waived
+        ]
+    except RecordError as error:
+        raise OperatorError(
+            f"The waiver is not signed. {error.what}", means="nothing was waived, nothing was run", todo=error.todo
+        ) from error
 
 
 def _require_waivable(plan: Plan, state: RunState, policy: Policy | None, step_id: str) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT"])
+NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT", "REVIEWED"])
 """Codes that are said and do not fail."""
 
 TODO = {
@@ -30,6 +30,8 @@ TODO = {
     "KEY_EXPIRED": "see when the key was valid: invoke keys list",
     "KEY_REVOKED": "trust what it signed only with a witness from before its loss",
     "REPORT_DRIFT": "compare with a fresh one: invoke report {run}",
+    "CONFIRMATION": "ask who said yes; what leaned on it has to be confirmed anew",
+    "REVIEWED": "nothing",
     "CANT_CHECK": "see above",
 }
 

@@ -43,7 +43,7 @@ def ensure_key(root: Path, runs: Path) -> str:
     key, signers = key_path(root), runs / "allowed_signers"
     if key.is_file() and signers.is_file():
         return ""
-    with _one_at_a_time(runs):
+    with one_at_a_time(runs):
         if key.is_file() and signers.is_file():
             return ""
         if not key.is_file() and signers.is_file():
@@ -75,7 +75,7 @@ def read_signers(path: Path) -> Iterator[Signer]:
     """Yield the lines of an `allowed_signers` file that hold a key. Raises OSError."""
     for line in path.read_text("utf-8", "replace").splitlines():
         words = line.split()
-        kinds = [index for index, word in enumerate(words) if word.startswith(("ssh-", "ecdsa-", "sk-"))]
+        kinds = [index for index, word in enumerate(words) if index and word.startswith(("ssh-", "ecdsa-", "sk-"))]
         if line.lstrip().startswith("#") or not kinds or kinds[0] + 1 >= len(words):
             continue
         with contextlib.suppress(binascii.Error):
@@ -89,8 +89,11 @@ def fingerprint(key: Path) -> str:
 
 
 @contextlib.contextmanager
-def _one_at_a_time(runs: Path) -> Iterator[None]:
-    """Hold the folder of records while keys are made: two first rehearsals at once make one key."""
+def one_at_a_time(runs: Path) -> Iterator[None]:
+    """Hold the folder of records while keys are made or entered: two first rehearsals at once make one key.
+
+    Raises SigningFailed.
+    """
     try:
         runs.mkdir(exist_ok=True)
         descriptor = os.open(runs, os.O_RDONLY)

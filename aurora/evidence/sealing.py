@@ -18,6 +18,7 @@ from aurora.errors import AuroraError, RecordError
 from aurora.evidence import signing, statement
 from aurora.evidence.files import write_reports
 from aurora.evidence.ledger import Head, Ledger, write_synced
+from aurora.evidence.reviews import reviews_of
 from aurora.evidence.signing import SignatureRefused, Trust
 from aurora.journal import read_journal
 
@@ -62,6 +63,8 @@ def reopen_run(folder: Path, key: Path, now: datetime) -> None:
             with _unwritable(folder):
                 before = folder / f"sealed-{seal.seq}"
                 before.mkdir(exist_ok=True)
+                for review in reviews_of(folder):  # what it was a review of is no more
+                    review.replace(before / review.name)
                 for name in (statement.SIGNATURE, statement.FILE):  # while the evidence is here, it is not done
                     if (folder / name).exists():
                         (folder / name).replace(before / name)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import base64
 import binascii
+import contextlib
 import hashlib
 import os
+import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -27,6 +29,8 @@ PATIENCE_S = 20.0
 """How long ssh-keygen may take; a FIDO key waits for a touch within it."""
 
 Refusal = Literal["SIGNATURE", "KEY_ROLE", "KEY_EXPIRED", "KEY_REVOKED"]
+Keygen = Callable[[Sequence[str], bytes], "subprocess.CompletedProcess[bytes]"]
+"""Runs ssh-keygen: its words and what it reads → how it ended."""
 
 
 @dataclass(frozen=True)
@@ -64,20 +68,24 @@ class SignatureFacts:
     namespace: str
 
 
-def sign(data: bytes, key: Path, namespace: str) -> bytes:
+def sign(
+    data: bytes, key: Path, namespace: str, *, variable: str = "AURORA_KEY", keygen: Keygen | None = None
+) -> bytes:
     """Return the SSHSIG of `data` by the key at `key`: a private key, or the .pub of one in an agent or a token.
+
+    variable: what names another key in the environment, for what is said when this one does not work.
 
     Raises SigningFailed: no ssh-keygen, a passphrase that nobody can be asked for, a key file others can read.
     """
     if not key.is_file():
         raise no_key(key)
     # From stdin to stdout: with a file name, ssh-keygen leaves an older .sig as it is, and exits 0.
-    done = ssh_keygen(["-Y", "sign", "-n", namespace, "-f", str(key)], data)
+    done = (keygen or ssh_keygen)(["-Y", "sign", "-n", namespace, "-f", str(key)], data)
     if done.returncode != 0 or not done.stdout.startswith(b"-----BEGIN SSH SIGNATURE-----"):
         raise SigningFailed(
             f"ssh-keygen did not sign with {key}: {_said(done)}.",
             means="nothing was signed, and nothing is called sealed",
-            todo=_mend(done.stderr, key),
+            todo=_mend(done.stderr, key, variable),
         )
     return done.stdout
 
@@ -92,7 +100,13 @@ def no_key(key: Path) -> SigningFailed:
 
 
 def check(
-    data: bytes, signature: bytes, trust: Trust, namespace: str, principal: str = ENGINE, at: datetime | None = None
+    data: bytes,
+    signature: bytes,
+    trust: Trust,
+    namespace: str,
+    principal: str = ENGINE,
+    at: datetime | None = None,
+    keygen: Keygen | None = None,
 ) -> None:
     """Check that `signature` is one of `data` by `principal`, for `namespace`, by a key that was valid at `at` (now).
 
@@ -110,10 +124,10 @@ def check(
     with tempfile.NamedTemporaryFile(suffix=".sig") as file:  # verify reads data from stdin, so not the signature
         file.write(signature)
         file.flush()
-        done = ssh_keygen([*words, "-s", file.name], data)
+        done = (keygen or ssh_keygen)([*words, "-s", file.name], data)
     if done.returncode != 0 or b"Good " not in done.stdout:
         facts = facts_of(signature)
-        if is_revoked(facts.public_key, trust):  # ssh-keygen does not say so
+        if is_revoked(facts.public_key, trust, keygen):  # ssh-keygen does not say so
             raise SignatureRefused("KEY_REVOKED", f"its key is revoked: {facts.fingerprint}")
         raise _refused(done)
 
@@ -127,14 +141,14 @@ def principals_of(data: bytes, signature: bytes, trust: Trust) -> tuple[str, ...
     return tuple(done.stdout.decode("utf-8", "replace").split("\n")[:-1]) if done.returncode == 0 else ()
 
 
-def is_revoked(public_key: str, trust: Trust) -> bool:
+def is_revoked(public_key: str, trust: Trust, keygen: Keygen | None = None) -> bool:
     """Return whether the list of revoked keys names this public key; a list that can't be read revokes every key."""
     if trust.revoked is None:
         return False
     with tempfile.NamedTemporaryFile(suffix=".pub") as file:
         file.write(f"{public_key}\n".encode())
         file.flush()
-        done = ssh_keygen(["-Q", "-f", str(trust.revoked), file.name])
+        done = (keygen or ssh_keygen)(["-Q", "-f", str(trust.revoked), file.name], b"")
     return done.returncode != 0
 
 
@@ -167,23 +181,32 @@ def _text(blob: bytes) -> tuple[bytes, bytes]:
     return blob[4 : 4 + length], blob[4 + length :]
 
 
-def ssh_keygen(words: Sequence[str], data: bytes = b"") -> subprocess.CompletedProcess[bytes]:
+def ssh_keygen(
+    words: Sequence[str],
+    data: bytes = b"",
+    started: Callable[[subprocess.Popen[bytes]], object] = lambda _: None,
+) -> subprocess.CompletedProcess[bytes]:
     """Run ssh-keygen in a session of its own, without a terminal: nothing can stop to ask for a passphrase.
+
+    started: told of the process, by which another thread may end it (`end`).
 
     Raises SigningFailed when there is none, or it takes too long.
     """
     environment = {name: value for name, value in os.environ.items() if name not in ("DISPLAY", "WAYLAND_DISPLAY")}
     environment |= {"SSH_ASKPASS_REQUIRE": "never", "LC_ALL": "C"}
+    pipe = subprocess.PIPE
+    command = ["ssh-keygen", *words]
     try:
-        return subprocess.run(
-            ["ssh-keygen", *words],
-            input=data,
-            capture_output=True,
-            env=environment,
-            start_new_session=True,
-            timeout=PATIENCE_S,
-            check=False,
-        )
+        with subprocess.Popen(
+            command, stdin=pipe, stdout=pipe, stderr=pipe, env=environment, start_new_session=True
+        ) as process:
+            started(process)
+            try:
+                out, err = process.communicate(data, timeout=PATIENCE_S)
+            except BaseException:
+                end(process)
+                raise
+        return subprocess.CompletedProcess(command, process.returncode, out, err)
     except FileNotFoundError as error:
         raise SigningFailed(
             "ssh-keygen is not installed.",
@@ -199,17 +222,24 @@ def ssh_keygen(words: Sequence[str], data: bytes = b"") -> subprocess.CompletedP
         ) from error
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End an ssh-keygen with what it has started: a helper that talks to a security key would hold its pipes open."""
+    if process.returncode is None:
+        with contextlib.suppress(OSError):
+            os.killpg(process.pid, signal.SIGKILL)
+
+
 def _said(done: subprocess.CompletedProcess[bytes]) -> str:
     text = (done.stderr or done.stdout).decode("utf-8", "replace").replace("\r", "")
     lines = [line.strip(" @") for line in text.splitlines() if line.strip(" @")]
     return "; ".join(lines)[:300].rstrip(".") or f"exit {done.returncode}"
 
 
-def _mend(stderr: bytes, key: Path) -> str:
+def _mend(stderr: bytes, key: Path, variable: str) -> str:
     if b"UNPROTECTED" in stderr or b"too open" in stderr:
         return f"chmod 600 {key}"
     if b"passphrase" in stderr:
-        return f"give the key to your agent: ssh-add {key}   and name its public half: AURORA_KEY={key}.pub"
+        return f"give the key to your agent: ssh-add {key}   and name its public half: {variable}={key}.pub"
     return f"see whether it works by hand: echo x | ssh-keygen -Y sign -n test -f {key}"
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from aurora.errors import RecordError
+from aurora.evidence.confirmations import signer_of
 from aurora.journal import Event, JournalText, read_journal
 
 STATEMENT = "https://in-toto.io/Statement/v1"
@@ -148,7 +149,7 @@ def _predicate(
         "runbooks": list(_inner_runs(text.events, opened, steps)),
         "confirmations": [
             {"step": event.data["step"], "accepted": event.data["accepted"], "by": event.data["by"],
-             "source": event.data["source"], "answeredOn": event.ts, "journalSeq": event.seq}
+             "source": event.data["source"], "answeredOn": event.ts, "journalSeq": event.seq, **signer_of(event.data)}
             for event in text.events if event.type == "prompt.answered"
         ],
     }  # fmt: skip

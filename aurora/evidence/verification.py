@@ -21,9 +21,12 @@ from typing import Any
 import aurora
 from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError
 from aurora.evidence import signing, statement
+from aurora.evidence.confirmations import Verifier
 from aurora.evidence.files import render_reports
 from aurora.evidence.findings import Finding
 from aurora.evidence.ledger import Head, LedgerText, read_ledger
+from aurora.evidence.persons import listed_as_engine
+from aurora.evidence.reviews import check_reviews, reviewed_at
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import SignatureRefused, Trust
 from aurora.journal import Event, parse_journal, read_journal
@@ -72,14 +75,16 @@ def verify(
         raise RecordError(f"{runs} can't be read: {error.strerror}.", todo="name the folder of the records") from error
     result = Verified()
     ledger = _check_ledger(runs, raw, signature, trust, witnesses, result)
+    persons = Verifier(trust, listed_as_engine(trust.signers))
+    result.findings += persons.acts(ledger.events)
     each = names is not None if each_signature is None else each_signature
     renders = names is not None if renders is None else renders
-    checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders=renders)
+    checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders, persons)
     wanted = folders | ledger.opened.keys() if names is None else names
     for run in sorted(wanted):
         found = list(checker.run(run))
         result.findings += found
-        if not found or all(finding.code == "REPORT_DRIFT" for finding in found):
+        if all(finding.code in ("REPORT_DRIFT", "REVIEWED") for finding in found):
             result.whole.append(run)
     if not witnesses and ledger.events:
         result.findings.append(Finding("WITNESS_ABSENT", LEDGER, "no witness given: rollback can't be excluded"))
@@ -167,6 +172,7 @@ class _Checker:
     each_signature: bool
     is_running: Callable[[str], bool]
     renders: bool
+    persons: Verifier
     _revoked: dict[str, bool] = field(default_factory=dict)
 
     def run(self, run: str) -> Iterator[Finding]:
@@ -239,6 +245,8 @@ class _Checker:
         if name != run or details.get("ledger") != {"seq": opening.seq, "sha256": opening.sha256}:
             yield Finding("RUN_MISMATCH", run, f"evidence.json speaks of another run: {name}")
         yield from self._files(run, folder, subjects)
+        when = reviewed_at(self.ledger.events, run, evidence)
+        yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, when)
         yield from self._journal(run, folder, head, events)
         if self.renders:
             yield from self._report(run, folder, details)
@@ -287,6 +295,7 @@ class _Checker:
             what = f"the journal has {len(text.events)} events and another end than the {events} that were sealed"
             yield Finding("JOURNAL_HEAD", run, what)
         yield from self._begins_as_opened(run, folder)
+        yield from self.persons.run(run, text.events, path)
 
     def _report(self, run: str, folder: Path, details: Mapping[str, Any]) -> Iterator[Finding]:
         """Render the reports once more; another version of Aurora may render others, so only its own are compared."""

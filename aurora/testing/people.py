@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Literal
 
+from aurora.consent import Signed
 from aurora.engine.faults import did_you_mean, listed
 from aurora.engine.prompts import Answer, Nobody, Person, Prompt
 from aurora.testing.addresses import chosen, fits
@@ -109,3 +112,44 @@ def _says_yes(reply: Reply, number: int, line: str) -> bool:
     if isinstance(reply, NoTo):
         return line not in reply.lines and number not in reply.lines
     return reply == "yes" if isinstance(reply, str) else reply.get(line) == "yes"
+
+
+class PretendedSignatory:
+    """Signs nothing, at once: a rehearsal on a live profile needs no person's key, and its record proves nothing."""
+
+    is_configured = True
+    _SIGNED = Signed(BY, "", "")
+
+    def ready(self, run: str, at: datetime) -> Signed:
+        """Return the script."""
+        return self._SIGNED
+
+    def sign(self, text: bytes) -> Signed:
+        """Return the script."""
+        return self._SIGNED
+
+    def begin_sign(self, text: bytes) -> PretendedErrand:
+        """Return what has ended already."""
+        return PretendedErrand(self._SIGNED)
+
+    def begin_check(self, text: bytes, sshsig: str) -> PretendedErrand:
+        """Return what has ended already."""
+        return PretendedErrand(self._SIGNED)
+
+
+class PretendedErrand:
+    """Has ended when it begins."""
+
+    def __init__(self, signed: Signed) -> None:
+        self.descriptor, end = os.pipe()
+        os.close(end)
+        self._signed = signed
+
+    def result(self) -> Signed:
+        """Return it."""
+        self.stop()
+        return self._signed
+
+    def stop(self) -> None:
+        """Give the pipe back."""
+        os.close(self.descriptor)

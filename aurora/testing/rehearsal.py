@@ -28,7 +28,7 @@ from aurora.profile import Profile, Section
 from aurora.testing.calling import Services, services_of
 from aurora.testing.mocks import MockWorkers, Stage
 from aurora.testing.outcomes import Mock, Real, RehearsalError
-from aurora.testing.people import Answers, person_of
+from aurora.testing.people import Answers, PretendedSignatory, person_of
 from aurora.testing.record import RehearsedRun
 
 START = datetime(2026, 1, 5, 14, 30, tzinfo=UTC)
@@ -121,7 +121,8 @@ class Rehearsal:
         scene = _Scene(project, library, runbook, clock)
         factory = services_of(project.services) if services is None else lambda _: services
         workers = scene.workers(mocks, factory)
-        desk = Desk(scene, person_of(answers, scene.checklists()), scene.clock)
+        person = person_of(answers, scene.checklists())
+        desk = Desk(scene, person, scene.clock, signatory=PretendedSignatory())
         try:
             folder, outcome, code = start_run(project, runbook, values, desk, dry_run=dry_run, workers=workers)
         except Exception:
