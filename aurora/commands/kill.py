@@ -8,9 +8,11 @@ import sys
 from aurora.clock import SystemClock, iso
 from aurora.commands.acts import enter
 from aurora.commands.parser import Invocation
-from aurora.commands.person import require_person
+from aurora.commands.person import require_person, signed_act, signer_in_words
+from aurora.consent import clearing
 from aurora.engine.project import Project
-from aurora.errors import RecordError, UsageError
+from aurora.errors import OperatorError, RecordError, UsageError
+from aurora.evidence.persons import persons_of
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.lockout import FOLDER, RECORD, record_act
 
@@ -46,9 +48,18 @@ def _clear(project: Project, switch: KillSwitch, reason: str) -> int:
         )
     by = require_person("Only a person clears the kill flag")
     said = switch.read()
-    data = {"reason": reason, "by": by, "flag": said}
-    record_act(project.root, "kill.cleared", data, SystemClock())
+    clock = SystemClock()
+    act = {"reason": reason, "flag": said, "at": iso(clock.now())}
+    must = bool(persons_of(project.runs))
+    proof = signed_act(project, lambda: clearing(act), must=must, stays="the flag stays")
+    if switch.read() != said:
+        raise OperatorError(
+            "The kill flag was set anew meanwhile.", means="the flag stays", todo="read it: invoke status"
+        )
+    data = {**act, "by": by, **proof}
+    record_act(project.root, "kill.cleared", data, clock)
     switch.clear()
     enter(project, "kill.cleared", data)
     sys.stdout.write(f"The kill flag is gone; who and why is on record in {FOLDER}/{RECORD}.\n")
+    sys.stdout.write(f"  {signer_in_words(proof)}\n")
     return 0

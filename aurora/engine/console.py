@@ -183,7 +183,8 @@ class PlainLines:
     def _on_run_resumed(self, data: Mapping[str, Any]) -> None:
         self.line(f"  {'cancelling' if data['cancel'] else 'resumed'} by {data['operator']['os_user']}")
         for waiver in data.get("waivers", ()):
-            self.line(f"  ! {waiver['step']} waived by {waiver['by']}: {one_line(waiver['reason'])}", "yellow")
+            signed = f" (signed by {waiver['signature']['principal']})" if waiver.get("signature") else ""
+            self.line(f"  ! {waiver['step']} waived by {waiver['by']}{signed}: {one_line(waiver['reason'])}", "yellow")
         if data.get("repeat"):
             self.line(f"  too old, so repeated: {one_line(', '.join(data['repeat']))}", "yellow")
         for change in data["changes"]:

@@ -31,7 +31,7 @@ TODO = {
     "KEY_REVOKED": "trust what it signed only with a witness from before its loss",
     "REPORT_DRIFT": "compare with a fresh one: invoke report {run}",
     "CONFIRMATION": "ask who said yes; what leaned on it has to be confirmed anew",
-    "REVIEWED": "nothing",
+    "REVIEWED": "see who may review: invoke keys list",
     "CANT_CHECK": "see above",
 }
 

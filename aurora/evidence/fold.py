@@ -258,7 +258,10 @@ def _take_back(history: History, data: Mapping[str, Any]) -> None:
 
 
 def _waiver(data: Mapping[str, Any]) -> str:
-    return f"waived by {data.get('by')}: {data.get('reason')}"
+    given, signature = f"waived by {data.get('by')}: {data.get('reason')}", mapping(data.get("signature"))
+    if signature:
+        return f"{given} (signed by {signature.get('principal')} with {signature.get('key')})"
+    return f"{given} (not signed)" if "signature" in data else given
 
 
 def _is_in_finally(history: History, record: Record) -> bool:

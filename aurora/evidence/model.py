@@ -153,6 +153,8 @@ class Prompt:
     source: str = ""
     reason: str = ""
     answered: str = ""
+    signature: str = ""
+    """Who signed the answer, with which key; or why nobody did who should have."""
 
     @property
     def scripted(self) -> bool:

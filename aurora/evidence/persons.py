@@ -147,6 +147,14 @@ def listed_as_engine(signers: Path) -> frozenset[str]:
         return frozenset()
 
 
+def persons_of(runs: Path) -> list[str]:
+    """Return who may sign in a person's name here; nobody where there is no list, or it can't be read."""
+    with contextlib.suppress(OSError):
+        signers = read_signers(Trust.of(runs).signers)
+        return [each.principals for each in signers if CONFIRM in each.options and ENGINE not in each.principals]
+    return []
+
+
 def _principals(signers: Path, wanted: str) -> list[str]:
     """Return the names under which a key is listed, whether it may sign now or not: ssh-keygen says that."""
     try:

@@ -154,6 +154,7 @@ def _facts(history: History) -> list[Fact]:
     opened = history.opened
     profile, operator = mapping(opened.get("profile")), mapping(opened.get("operator"))
     versions, code, answers = (mapping(opened.get(key)) for key in ("versions", "code", "answers"))
+    known = f", with the key of {text_of(operator['principal'], 120)}" if operator.get("principal") else ""
     host, terminal = text_of(operator.get("host"), 120), _terminal(operator.get("terminal"))
     files = ", ".join(line(each, 120) for each in listed(profile.get("files"))[:20])
     end = clock_text(history.finished_at)
@@ -163,7 +164,7 @@ def _facts(history: History) -> list[Fact]:
     return [
         Fact("Runbook", text_of(opened.get("runbook"), 80)),
         Fact("Profile", text_of(profile.get("name"), 80), files, text_of(profile.get("digest"), 80)),
-        Fact("Operator", text_of(operator.get("os_user"), 80), f"on {host or 'an unnamed host'}, {terminal}"),
+        Fact("Operator", text_of(operator.get("os_user"), 80), f"on {host or 'an unnamed host'}, {terminal}{known}"),
         Fact("Started", clock_text(history.opened_at)),
         Fact("Ended", end or unended),
         Fact("Elapsed", *_elapsed(history)),

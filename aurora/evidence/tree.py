@@ -52,6 +52,16 @@ def text_of(value: object, limit: int = 240) -> str:
     return "" if value is None else line(value, limit)
 
 
+def signature_text(data: Mapping[str, Any]) -> str:
+    """Return who signed an answer, with which key, or why nobody did who should have; "" where none is asked for."""
+    if data.get("unsigned"):
+        return f"not signed: {line(data['unsigned'], 240)}"
+    given = mapping(data.get("signature"))
+    if not given:
+        return ""
+    return f"signed by {text_of(given.get('principal'), 120)} with {text_of(given.get('key'), 80)}"
+
+
 def gate_of(data: Mapping[str, Any]) -> Gate:
     """Return a gate from its journal form, decided or (in a plan entry) not yet."""
     advisory = data.get("severity") == "advisory"
@@ -243,6 +253,7 @@ class Tree:
             source=text_of(answer.get("source"), 40),
             reason=text_of(answer.get("reason"), 240),
             answered=clock_text(asked.answered, self.day),
+            signature=signature_text(answer),
         )
 
     def _attempt(self, each: Try) -> Attempt:

@@ -9,7 +9,7 @@ import contextlib
 import fcntl
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,17 +19,19 @@ from aurora.clock import Clock, iso
 from aurora.errors import OperatorError, SafetyStop
 from aurora.journal import Journal, read_journal
 
+SIMULATED = "simulated"
 FOLDER = "runlocks"
 RECORD = "record.jsonl"
 
 
 @dataclass(frozen=True)
 class Anomaly:
-    """What locked a mode out: the anomaly in words, whose session it was, and when."""
+    """What locked a mode out: the anomaly in words, whose session it was, when, and on which venue ("" is unknown)."""
 
     reason: str
     session: str
     at: str
+    venue: str = ""
 
 
 class Lockout:
@@ -63,9 +65,10 @@ class Lockout:
             return [Anomaly(f"{self.path} can't be read: {error.strerror}", "", "")]
         return [_read(line) for line in lines]
 
-    def set(self, reason: str, session: str, at: datetime) -> None:
+    def set(self, reason: str, session: str, at: datetime, venue: str = "") -> None:
         """Add an anomaly to the lock, on disk when this returns. Raises OSError when the disk refuses."""
-        line = json.dumps({"reason": reason, "session": session, "at": iso(at)}).encode() + b"\n"
+        anomaly = {"reason": reason, "session": session, "at": iso(at), "venue": venue}
+        line = json.dumps(anomaly).encode() + b"\n"
         self.path.parent.mkdir(exist_ok=True)
         with self._held(os.O_WRONLY | os.O_APPEND | os.O_CREAT) as descriptor:
             os.write(descriptor, line)
@@ -86,16 +89,38 @@ class Lockout:
                 todo="find the root cause, then: invoke unlock --root-cause TEXT [--issue N]",
             )
 
-    def lift(self, root_cause: str, issue: int | None, by: str, clock: Clock) -> list[Anomaly]:
+    @property
+    def is_rehearsed(self) -> bool:
+        """Return whether all that locked the mode out was on a simulated venue; what nobody knows was not."""
+        found = self.anomalies()
+        return bool(found) and all(anomaly.venue == SIMULATED for anomaly in found)
+
+    def lift(
+        self, root_cause: str, issue: int | None, by: str, clock: Clock, proof: Mapping[str, Any] | None = None
+    ) -> list[Anomaly]:
         """Put the root cause on record, then take the lock away; return what it held.
 
-        Raises OperatorError when there is no lock, RecordError when the record can't be written (the lock stands then).
+        proof: the signed act: its `anomalies` must be those that the lock holds, and all of it goes on record.
+
+        Raises OperatorError when there is no lock, or another anomaly came after `proof` was signed; RecordError when
+        the record can't be written (the lock stands then).
         """
         try:
             with self._held(os.O_RDONLY):
                 found = self.anomalies()
                 reasons = [vars(anomaly) for anomaly in found]
-                act = {"mode": self.mode, "root_cause": root_cause, "issue": issue, "by": by, "anomalies": reasons}
+                if proof is not None and proof["anomalies"] != reasons:
+                    raise OperatorError(
+                        "Another anomaly came while this was signed.", means="the lockout stands", todo="look once more"
+                    )
+                act = {
+                    "mode": self.mode,
+                    "root_cause": root_cause,
+                    "issue": issue,
+                    "by": by,
+                    "anomalies": reasons,
+                    **(proof or {}),
+                }
                 record_act(self.path.parent.parent, "unlocked", act, clock)
                 self.path.unlink()
         except FileNotFoundError:
@@ -143,6 +168,6 @@ def record_act(project: Path, type_: str, data: dict[str, Any], clock: Clock) ->
 def _read(line: str) -> Anomaly:
     try:
         data = json.loads(line)
-        return Anomaly(str(data["reason"]), str(data["session"]), str(data["at"]))
+        return Anomaly(str(data["reason"]), str(data["session"]), str(data["at"]), str(data.get("venue", "")))
     except (ValueError, KeyError, TypeError):
         return Anomaly(line, "", "")

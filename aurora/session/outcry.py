@@ -37,7 +37,7 @@ class Outcry(AbstractContextManager["Outcry"]):
             lifts = "; only invoke unlock lifts it" if self._lockout is not None else ""
             self._tell(f"{self._mode} session locked out", f"{anomaly}. It flattens and ends{lifts}.", Priority.URGENT)
         if self._lockout is not None:
-            self._lockout.set(anomaly, self._session, self._services.clock.now())
+            self._lockout.set(anomaly, self._session, self._services.clock.now(), str(self._services.profile.venue))
 
     def warn(self, text: str) -> None:
         """Tell of what a person should look at; the session goes on."""

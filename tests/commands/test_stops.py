@@ -22,7 +22,7 @@ AURORA = [sys.executable, "-c", "from aurora.commands.main import entry; entry()
 def project(tmp_path: Path) -> Path:
     """Return a project whose live mode is locked out."""
     (tmp_path / "runbooks").mkdir()
-    Lockout(tmp_path, "live").set("reject of a-1", "s", START)
+    Lockout(tmp_path, "live").set("reject of a-1", "s", START, "simulated")
     return tmp_path
 
 
