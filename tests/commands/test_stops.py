@@ -6,13 +6,19 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import pexpect
 import pytest
 
+from aurora.clock import ManualClock
+from aurora.errors import OperatorError
+from aurora.evidence.signing import LEDGER, sign
 from aurora.journal import read_journal
 from aurora.risk.lockout import Lockout
+from tests.evidence.sealed import chained
 from tests.trading import ROOT, START
 
 AURORA = [sys.executable, "-c", "from aurora.commands.main import entry; entry()"]
@@ -37,11 +43,10 @@ def piped(project: Path, *words: str) -> subprocess.CompletedProcess[str]:
                           capture_output=True, text=True, timeout=60)  # fmt: skip
 
 
-def typed(project: Path, *words: str) -> tuple[int | None, str]:
+def typed(project: Path, *words: str, more: Mapping[str, str] | None = None) -> tuple[int | None, str]:
     """Run a command at a terminal; return its exit code and what it said."""
-    child = pexpect.spawn(
-        AURORA[0], [*AURORA[1:], *words], cwd=str(project), env=environment(), encoding="utf-8", timeout=60
-    )
+    env = environment() | dict(more or {})
+    child = pexpect.spawn(AURORA[0], [*AURORA[1:], *words], cwd=str(project), env=env, encoding="utf-8", timeout=60)
     said = child.read()
     child.close()
     return child.exitstatus, said.replace("\r\n", "\n")
@@ -164,3 +169,85 @@ def test_a_kill_holds_where_nothing_can_be_signed(project: Path) -> None:
     done = piped(project, "kill")
     assert (done.returncode, (project / "kill.flag").exists()) == (0, True)
     assert "not in the signed ledger" in done.stderr
+
+
+@pytest.fixture
+def signs(project: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Let alice sign in that project; return the environment that names her key."""
+    (project / "runs").mkdir()
+    assert piped(project, "keys", "init").returncode == 0
+    key = tmp_path_factory.mktemp("keys") / "alice"
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, stdin=subprocess.DEVNULL)
+    assert piped(project, "keys", "add", "alice@desk", f"{key}.pub").returncode == 0
+    return {"AURORA_PERSON_KEY": str(key)}
+
+
+def last_act(project: Path) -> dict[str, Any]:
+    """Return the last act of the ledger."""
+    return dict(read_journal(project / "runs/ledger.jsonl").events[-1].data)
+
+
+@pytest.mark.parametrize("venue", ["live", "account", ""])
+def test_lock_of_real_money_is_lifted_by_who_signs(project: Path, signs: dict[str, str], venue: str) -> None:
+    """Trading rule 23: an anomaly on any venue but a simulated one (or on one that nobody knows) takes a signature."""
+    Lockout(project, "live").set("reject of a-2", "s", START, venue)
+    code, said = typed(project, "unlock", "--root-cause", "the feed was down")
+    assert (code, "AURORA_PERSON_KEY" in said, Lockout(project, "live").stands) == (2, True, True)
+    code, said = typed(project, "unlock", "--root-cause", "the feed was down", more=signs)
+    assert (code, Lockout(project, "live").stands) == (0, False), said
+    assert "signed by alice@desk" in said
+    assert (last_act(project)["live"], last_act(project)["signature"]["principal"]) == (True, "alice@desk")
+    record = read_journal(project / "runlocks/record.jsonl").events[-1].data
+    assert record["signature"] == last_act(project)["signature"]
+    assert piped(project, "verify").returncode == 0
+
+
+def test_lock_of_a_rehearsal_is_lifted_unsigned_and_that_is_said(project: Path) -> None:
+    """No real money hangs on what a simulated venue locked out."""
+    code, said = typed(project, "unlock", "--root-cause", "a drill")
+    assert (code, "it is not signed, as no real money hangs on it" in said) == (0, True), said
+
+
+def test_flag_is_cleared_by_who_signs_where_the_desk_knows_persons(project: Path, signs: dict[str, str]) -> None:
+    """Once allowed_signers names a person, the kill flag goes by a signature only."""
+    piped(project, "kill", "--reason", "odd fills")
+    code, said = typed(project, "kill", "--clear", "--reason", "they were a test's")
+    assert (code, "AURORA_PERSON_KEY" in said, (project / "kill.flag").exists()) == (2, True, True)
+    code, said = typed(project, "kill", "--clear", "--reason", "they were a test's", more=signs)
+    assert (code, (project / "kill.flag").exists(), "signed by alice@desk" in said) == (0, False, True), said
+    assert piped(project, "verify").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"root_cause": "nothing"}, "SIGNATURE"),
+        ({"anomalies": []}, "SIGNATURE"),
+        ({"anomalies": [7]}, "CONFIRMATION"),
+        ({"signature": None}, "CONFIRMATION"),
+    ],
+)
+def test_changed_unlock_is_found(project: Path, signs: dict[str, str], change: dict[str, Any], code: str) -> None:
+    """Whoever has the engine's key can rewrite the ledger, but not what alice signed in it."""
+    Lockout(project, "live").set("reject of a-2", "s", START, "live")
+    assert typed(project, "unlock", "--root-cause", "the feed was down", more=signs)[0] == 0
+    events = [
+        {"ts": event.ts, "type": event.type, "data": dict(event.data)}
+        for event in read_journal(project / "runs/ledger.jsonl").events
+    ]
+    events[-1]["data"] |= change  # type: ignore[operator]
+    raw = chained(events)
+    (project / "runs/ledger.jsonl").write_bytes(raw)
+    (project / "runs/ledger.jsonl.sig").write_bytes(sign(raw, project / ".keys/engine", LEDGER))
+    done = piped(project, "verify")
+    assert (done.returncode, code in done.stdout) == (8, True), done.stdout
+
+
+def test_anomaly_that_comes_while_it_is_signed_is_not_lifted(project: Path) -> None:
+    """What was signed is what is lifted: a lock that grew meanwhile stands."""
+    lockout = Lockout(project, "live")
+    proof = {"anomalies": [vars(anomaly) for anomaly in lockout.anomalies()]}
+    lockout.set("another", "s", START, "live")
+    with pytest.raises(OperatorError, match="Another anomaly came"):
+        lockout.lift("x", None, "ada", ManualClock(START), proof)
+    assert lockout.stands
