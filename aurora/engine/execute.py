@@ -79,7 +79,7 @@ def _open(
         runs = prepared.project.runs
         desk.keeper.ready(runs, simulated=prepared.simulated, must=prepared.must_be_on_record)
     asks = not how["dry_run"] and (how["step_by_step"] or asks_person(prepared))
-    signer = require_person(prepared, desk.signatory, prepared.plan.root.name, desk.clock.now(), asks=asks)
+    signer = require_person(prepared, desk.signatory, prepared.plan.root.name, desk.clock.now, asks=asks)
     code = held.enter_context(GitState(prepared.project.root))
     signals = held.enter_context(Signals())
     held.enter_context(signals.caught())
@@ -189,7 +189,7 @@ def _signer_again(prepared: Prepared, desk: Desk, record: Record) -> Signed | No
     opened, steps = record.state.opened, record.state.steps
     over = {name for name, step in steps.items() if step.over and step.status not in ("omitted", "cancelled")}
     asks = not opened["dry_run"] and (opened.get("step_by_step", False) or asks_person(prepared, over.__contains__))
-    return require_person(prepared, desk.signatory, record.id, desk.clock.now(), asks=asks)
+    return require_person(prepared, desk.signatory, record.id, desk.clock.now, asks=asks)
 
 
 def _too_old(prepared: Prepared, state: RunState, waived: list[dict[str, Any]], clock: Clock) -> list[str]:

@@ -135,7 +135,7 @@ class Signing:
 
 
 def require_person(
-    prepared: Prepared, signatory: Signatory | None, run: str, at: datetime, *, asks: bool
+    prepared: Prepared, signatory: Signatory | None, run: str, now: Callable[[], datetime], *, asks: bool
 ) -> Signed | None:
     """Return who signs in a run on a live profile; None elsewhere, and where nobody can and nobody has to.
 
@@ -147,7 +147,7 @@ def require_person(
     error: Exception = RecordError("Nobody signs here.")
     if signatory is not None:
         try:
-            return signatory.ready(run, at)
+            return signatory.ready(run, now())
         except (RecordError, OSError) as refused:
             error = refused
     if not asks:
