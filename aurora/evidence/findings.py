@@ -25,6 +25,7 @@ TODO = {
     "RUNNING": "look again when it has ended",
     "TIME_REGRESSION": "compare with the heads that were announced: somebody with the key wrote this line later",
     "WITNESS_MISMATCH": "keep this folder as it is, and fetch the copy that the head was announced from",
+    "TIME_SKEW": "compare with the venue's own times of that day, and ask when it was announced",
     "WITNESS_ABSENT": "give a head that left this machine: invoke verify --witness SEQ:SHA256",
     "KEY_ROLE": "see who may sign what: invoke keys list",
     "KEY_EXPIRED": "see when the key was valid: invoke keys list",

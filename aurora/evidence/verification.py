@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import aurora
+from aurora.clock import iso
 from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError
 from aurora.evidence import signing, statement
 from aurora.evidence.confirmations import Verifier
@@ -29,6 +30,7 @@ from aurora.evidence.persons import listed_as_engine
 from aurora.evidence.reviews import check_reviews, reviewed_at
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import SignatureRefused, Trust
+from aurora.evidence.witness import SKEW, Witness
 from aurora.journal import Event, parse_journal, read_journal
 
 LEDGER = "ledger"
@@ -52,7 +54,7 @@ def verify(
     runs: Path,
     names: Collection[str] | None = None,
     *,
-    witnesses: Sequence[Head] = (),
+    witnesses: Sequence[Witness] = (),
     trust: Trust | None = None,
     each_signature: bool | None = None,
     renders: bool | None = None,
@@ -92,7 +94,7 @@ def verify(
 
 
 def _check_ledger(
-    runs: Path, raw: bytes, signature: bytes, trust: Trust, witnesses: Sequence[Head], result: Verified
+    runs: Path, raw: bytes, signature: bytes, trust: Trust, witnesses: Sequence[Witness], result: Verified
 ) -> LedgerText:
     def found(code: str, what: str) -> None:
         result.findings.append(Finding(code, LEDGER, what))
@@ -122,12 +124,32 @@ def _check_ledger(
     for event in ledger.odd:
         found("LEDGER_CHAIN", f"line {event.seq} says {event.type} of {event.data.get('run')}, which can't be")
     for witness in witnesses:
-        ours = ledger.hashes[witness.seq - 1] if 1 <= witness.seq <= len(ledger.hashes) else None
-        if ours != witness.sha256:
-            said = f"has only {len(ledger.hashes)} lines" if ours is None else f"has another line {witness.seq}"
-            found("WITNESS_MISMATCH", f"the ledger is not an extension of the head that was witnessed: it {said}")
+        for wrong, what in _witnessed(ledger, witness):
+            found(wrong, what)
     result.head = ledger.head if ledger.events else None
     return ledger
+
+
+def _witnessed(ledger: LedgerText, witness: Witness) -> Iterator[tuple[str, str]]:
+    """Yield in what the ledger differs from a head that left this machine."""
+    seq, at = witness.head.seq, witness.received
+    if not 1 <= seq <= len(ledger.hashes):
+        said = f"has only {len(ledger.hashes)} lines"
+    elif ledger.hashes[seq - 1] != witness.head.sha256:
+        said = f"has another line {seq}"
+    else:
+        ts = ledger.events[seq - 1].ts
+        written = _time(ts)
+        if at is not None and (written is None or abs(at - written) > SKEW):
+            yield (
+                "TIME_SKEW",
+                (
+                    f"line {seq} of the ledger says {ts}, and its witness received it at {iso(at)}: "
+                    "it was announced late, or is not of the time that it says"
+                ),
+            )
+        return
+    yield "WITNESS_MISMATCH", f"the ledger is not an extension of the head that was witnessed: it {said}"
 
 
 def _time(text: str) -> datetime | None:
