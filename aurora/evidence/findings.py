@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT", "REVIEWED"])
+NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT", "REVIEWED", "DSSE_UNCHECKED"])
 """Codes that are said and do not fail."""
 
 TODO = {
@@ -33,6 +33,8 @@ TODO = {
     "REPORT_DRIFT": "compare with a fresh one: invoke report {run}",
     "CONFIRMATION": "ask who said yes; what leaned on it has to be confirmed anew",
     "REVIEWED": "see who may review: invoke keys list",
+    "DSSE": "take the envelope away, or export it anew: invoke export {run}",
+    "DSSE_UNCHECKED": "install what checks it: pip install 'aurora-runbooks[dsse]'",
     "CANT_CHECK": "see above",
 }
 

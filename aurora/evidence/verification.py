@@ -20,11 +20,12 @@ from typing import Any
 
 import aurora
 from aurora.clock import iso
-from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError
+from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, OperatorError, RecordError
 from aurora.evidence import signing, statement
 from aurora.evidence.confirmations import Verifier
 from aurora.evidence.files import render_reports
 from aurora.evidence.findings import Finding
+from aurora.evidence.keys import engine_public_keys
 from aurora.evidence.ledger import Head, LedgerText, read_ledger
 from aurora.evidence.persons import listed_as_engine
 from aurora.evidence.reviews import check_reviews, reviewed_at
@@ -270,6 +271,7 @@ class _Checker:
         when = reviewed_at(self.ledger.events, run, evidence)
         yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, when)
         yield from self._journal(run, folder, head, events)
+        yield from self._envelope(run, folder, evidence)
         if self.renders:
             yield from self._report(run, folder, details)
 
@@ -303,6 +305,20 @@ class _Checker:
                 yield Finding("SUBJECT_DIGEST", run, f"{shown} is not the file that was sealed")
         for name in sorted(there.keys() - subjects.keys()):
             yield Finding("SUBJECT_UNKNOWN", run, f"{name.removeprefix(f'{run}/')} was added after the seal")
+
+    def _envelope(self, run: str, folder: Path, evidence: bytes) -> Iterator[Finding]:
+        """Check the DSSE envelope, where there is one and the means to."""
+        path = folder / statement.DSSE
+        if not path.exists():
+            return
+        from aurora.evidence import dsse  # noqa: PLC0415 - few runs have one
+
+        try:
+            dsse.check(path.read_bytes(), evidence, engine_public_keys(self.trust.signers))
+        except dsse.EnvelopeRefused as refused:
+            yield Finding("DSSE", run, f"{statement.DSSE} does not hold: {refused}")
+        except OperatorError as error:
+            yield Finding("DSSE_UNCHECKED", run, error.what.rstrip("."))
 
     def _journal(self, run: str, folder: Path, head: Any, events: Any) -> Iterator[Finding]:
         path = folder / "journal.jsonl"
