@@ -63,19 +63,8 @@ def test_openssl_alone_verifies_it(records: Records, run: Path, tmp_path: Path) 
     kind = envelope["payloadType"]
     for text, code in ((payload, 0), (payload.replace(b"PASSED", b"FAILED"), 1)):
         data.write_bytes(f"DSSEv1 {len(kind)} {kind} {len(text)} ".encode() + text)
-        command = [
-            "openssl",
-            "pkeyutl",
-            "-verify",
-            "-pubin",
-            "-inkey",
-            pem,
-            "-rawin",
-            "-in",
-            data,
-            "-sigfile",
-            signature,
-        ]
+        words = ["-verify", "-pubin", "-inkey", pem, "-rawin", "-in", data, "-sigfile", signature]
+        command = ["openssl", "pkeyutl", *map(str, words)]
         assert subprocess.run(command, capture_output=True, check=False).returncode == code
 
 
