@@ -5,7 +5,8 @@ share it, and it must outlive them all, so it lies in no run's folder. The lines
 
     day.opened       mode, venue, account, day, carried_pnl_usd, high_water_usd, unlocked
     session.joined   session, capital_usd
-    order.intent     ref, symbol, side, quantity, limit, decided, decision_mid, opens: synced before the order is sent
+    order.intent     ref, symbol, side, quantity, limit, decided, decision_mid, opens, held (signed shares of the symbol
+                     that the venue had confirmed): synced before the order is sent
     order.state      ref, status, filled, reason: what the venue said, or UNKNOWN and why
     fill             ref, symbol, side, quantity, price, fee (null: not told yet), at, execution_id, revision
     fill.corrected, fill.commission   the same fill again, as it is now
@@ -117,9 +118,12 @@ class OrderJournal:
         if any(self.day.holdings.values()):
             self._write("book.lost", {})
 
-    def intend(self, order: Order, *, opens: bool, must: bool = True) -> None:
-        """Put an order on disk before it is sent. Raises JournalWriteError, unless the way out must not wait for it."""
-        self._write("order.intent", order_as_json(order, opens=opens), must=must, sync=True)
+    def intend(self, order: Order, *, opens: bool, held: int, must: bool = True) -> None:
+        """Put an order on disk before it is sent. Raises JournalWriteError, unless the way out must not wait for it.
+
+        held: signed shares of the symbol that the venue has confirmed.
+        """
+        self._write("order.intent", order_as_json(order, opens=opens, held=held), must=must, sync=True)
 
     def told(self, state: OrderState) -> None:
         """Note what the venue said of an order that was intended."""
