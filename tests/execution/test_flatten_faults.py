@@ -51,7 +51,7 @@ class Case:
 
 @pytest.mark.parametrize("seed", range(200))
 def test_book_ends_flat_whatever_the_venue_does(tmp_path: Path, seed: int) -> None:
-    """Rules 5, 8, 22: orders and answers lost, rejects, late and partial fills, old positions: flat, nothing crossed."""
+    """Rules 5, 8, 22: orders and answers lost, rejects, late and partial fills, old positions: flat, none crossed."""
     case = Case(tmp_path, seed)
     done = case.flatten(patience_s=600)
     assert (done.flat, done.reason) == (True, "")
@@ -87,8 +87,8 @@ def test_order_that_nothing_explains_is_never_sent_again(tmp_path: Path) -> None
     case = Case(tmp_path, 0, calm_s=0)
     case.venue.book = case.venue._told = {"SPY": 10}
 
-    def swallow(_order: Order) -> OrderState:
-        case.venue._told["SPY"] = 8
+    def swallow(order: Order) -> OrderState:
+        case.venue._told[order.symbol] = 8
         raise VenueRefusal("the connection was reset")
 
     case.venue.place_order = swallow  # type: ignore[method-assign]
