@@ -16,7 +16,9 @@ share it, and it must outlive them all, so it lies in no run's folder. The lines
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -65,7 +67,9 @@ class OrderJournal:
     `broken` says that the file has not.
     """
 
-    def __init__(self, journal: Journal, events: Iterable[Event], release: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, journal: Journal | _NoDisk, events: Iterable[Event], release: Callable[[], None] = lambda: None
+    ) -> None:
         self.day = TradingDay()
         self.broken: JournalWriteError | None = None
         self._journal = journal
@@ -98,6 +102,11 @@ class OrderJournal:
         except BaseException:
             release()
             raise
+
+    @classmethod
+    def unrecorded(cls, why: JournalWriteError) -> OrderJournal:
+        """Return a journal that no disk keeps: the way out of a position does not wait for one (trading rule 5)."""
+        return cls(_NoDisk(why), ())
 
     def join(self, session: str, capital_usd: Decimal, equity_usd: Decimal) -> Decimal:
         """Note that a session begins; return its capital in USD (trading rule 9).
@@ -202,6 +211,35 @@ class OrderJournal:
         self.day.apply(event)
 
 
+class _NoDisk:
+    """A journal that can't be written, and says why."""
+
+    def __init__(self, why: JournalWriteError) -> None:
+        self._why = why
+
+    def append(self, _type: str, _data: Mapping[str, Any], *, sync: bool = True) -> Event:
+        """Raise."""
+        del sync
+        raise self._why
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def holder(root: Path, book: Book) -> int | None:
+    """Return the process that has the account's order journal open, None when there is none or nobody can tell."""
+    path = root / ORDERS / book.folder_name / _LOCK
+    try:
+        with path.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read())
+    except (OSError, ValueError):
+        pass
+    return None
+
+
 def read_last_days(root: Path) -> list[tuple[str, str, TradingDay]]:
     """Return, for each account that has order journals, its folder's name, its last day, and what that adds up to."""
     paths = [max(folder.glob("*.jsonl"), default=None) for folder in sorted((root / ORDERS).glob("*"))]
@@ -227,7 +265,7 @@ def _read_day(path: Path) -> TradingDay:
 def _lock(folder: Path) -> Callable[[], None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("a")
+        file = os.fdopen(os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644), "r+")
     except OSError as error:
         raise RecordError(f"The order journal {folder} can't be opened: {error.strerror}.") from error
     try:
@@ -239,6 +277,10 @@ def _lock(folder: Path) -> Callable[[], None]:
             means="two sessions would count one account's limits apart; nothing was traded",
             todo="wait until it ends, or stop it with Ctrl-C where it runs",
         ) from None
+    with contextlib.suppress(OSError):  # a full disk: who holds it can't be told, and it is held all the same
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
     return file.close
 
 

@@ -156,7 +156,7 @@ def test_second_session_of_an_account_is_refused(orders: OrderJournal, tmp_path:
 
 def test_refused_disk_stops_openings_and_not_the_exit(orders: OrderJournal) -> None:
     """Trading rule 5: what opens is not sent without its line; the exit's journal is best effort, and still counted."""
-    orders._journal._failed = True
+    orders._journal._failed = True  # type: ignore[union-attr]
     with pytest.raises(JournalWriteError):
         orders.intend(make_order("a-2"), opens=True, held=0)
     assert not orders.day.use.has_seen("a-2")
