@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
+from pathlib import Path
 
 from aurora.brokers.base import Broker
 from aurora.clock import Clock
@@ -99,7 +100,10 @@ class Router:
         self._limits = limits
         self._in_flight = orders.day.open_refs()
         self._executions: Sequence[Fill] = ()
-        self._last_end: dict[str, tuple[str, float]] = {}
+        self._ended: list[OrderState] = []
+        # As if they had ended just now: a killed session's last fill may be younger than the venue's position.
+        ended = [state for state in orders.day.orders.values() if state.status.is_final]
+        self._last_end = {state.order.symbol: (state.order.ref, clock.monotonic()) for state in ended}
 
     @property
     def use(self) -> DayUse:
@@ -136,7 +140,17 @@ class Router:
 
     def settle(self) -> Settlement:
         """Return new fills and orders that ended; give back what ended unfilled."""
-        ended: list[OrderState] = []
+        self._take_ends()
+        ended, self._ended = self._ended, []
+        executions = self._broker.executions()
+        if executions == self._executions:
+            return Settlement((), tuple(ended))
+        self._executions = executions
+        news = self.orders.take_fills(executions)
+        return Settlement(tuple(news.fills), tuple(ended), tuple(news.anomalies))
+
+    def _take_ends(self) -> None:
+        """Ask for the ends of what is in flight; `settle` returns them."""
         for ref in list(self._in_flight):
             state = self._broker.order_state(ref)
             if state is None:
@@ -146,16 +160,11 @@ class Router:
             if state.status.is_final:
                 self._in_flight.remove(ref)
                 self._last_end[state.order.symbol] = (ref, self._clock.monotonic())
-                ended.append(state)
-        executions = self._broker.executions()
-        if executions == self._executions:
-            return Settlement((), tuple(ended))
-        self._executions = executions
-        news = self.orders.take_fills(executions)
-        return Settlement(tuple(news.fills), tuple(ended), tuple(news.anomalies))
+                self._ended.append(state)
 
     def _on_the_way(self, symbol: str) -> tuple[int, int]:
         """Return signed shares of the symbol, and how many of them working and unknown orders reduce already."""
+        self._take_ends()
         position = self._position(symbol)
         exit_side = Side.SELL if position > 0 else Side.BUY
         working = sum(
@@ -179,10 +188,10 @@ class Router:
         return min(told, ours, key=abs) if told * ours > 0 else 0
 
     def _working(self) -> list[OrderState]:
-        """Return the orders that may still fill: the venue's open ones, and those that it does not know (yet)."""
+        """Return the orders that may still fill: ours without an end, known to the venue or not, and its other ones."""
         known = self.orders.day.orders
-        unknown = [known[ref] for ref in self._in_flight if self._broker.order_state(ref) is None]
-        return [*self._broker.open_orders(), *unknown]
+        others = [state for state in self._broker.open_orders() if state.order.ref not in self._in_flight]
+        return [*(known[ref] for ref in self._in_flight), *others]
 
     def _exposure_usd(self) -> Decimal:
         """Return what all positions cost and all working orders may cost, in USD."""
@@ -226,3 +235,19 @@ class Router:
         if self._mode is Mode.SHADOW:
             return Decision(order, opens, Stage.SHADOW, "shadow mode: not sent, filled in the session's own book")
         return Decision(order, opens, Stage.BROKER, "sent")
+
+
+def exit_router(broker: Broker, clock: Clock, orders: OrderJournal) -> Router:
+    """Return a router that only lets reducing orders out, for a flatten: it has no right to open anything."""
+    none, tightest = Decimal(0), Decimal(1)
+    return Router(
+        mode=Mode.LIVE,
+        broker=broker,
+        clock=clock,
+        kill_switch=KillSwitch(Path()),
+        lockout=lambda: "only a way out was asked for",
+        tripwires=TripwireLimits(tightest, tightest),
+        limits=OrderLimits(none, none, none, none),
+        objection="only a way out was asked for",
+        orders=orders,
+    )
