@@ -126,7 +126,7 @@ class AccountExit:
 
     def _connect(self, held: contextlib.ExitStack, began: float) -> tuple[Broker, QuoteSource] | None:
         alarms_at = self.clock.monotonic()
-        while not self._is_over(began):
+        while True:
             try:
                 with contextlib.ExitStack() as stack:
                     venue = self.open_venue(stack)
@@ -136,5 +136,6 @@ class AccountExit:
                 if self.clock.monotonic() >= alarms_at:
                     alarms_at = self.clock.monotonic() + ALARM_S
                     self.alarm(f"nothing is flattened yet: {refusal.what}")
-                self.clock.sleep(AGAIN_S)
-        return None
+            if self._is_over(began):
+                return None
+            self.clock.sleep(AGAIN_S)

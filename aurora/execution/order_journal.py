@@ -51,6 +51,10 @@ class Book:
         """Return the name of the account's folder."""
         return re.sub(r"[^A-Za-z0-9.-]", "_", f"{self.mode}-{self.venue}-{self.account}")
 
+    def path(self, root: Path) -> Path:
+        """Return where the day's journal is."""
+        return root / ORDERS / self.folder_name / f"{self.day}.jsonl"
+
 
 @dataclass
 class News:
@@ -93,7 +97,7 @@ class OrderJournal:
         folder = root / ORDERS / book.folder_name
         release = _lock(folder)
         try:
-            path = folder / f"{book.day}.jsonl"
+            path = book.path(root)
             if path.exists() and path.stat().st_size:
                 journal, events = Journal.resume(path, clock)
                 return cls(journal, events, release)
@@ -238,6 +242,15 @@ def holder(root: Path, book: Book) -> int | None:
     except (OSError, ValueError):
         pass
     return None
+
+
+def read_day(root: Path, book: Book) -> TradingDay:
+    """Return what the day's journal says so far, also while a session writes it; an empty day where there is none.
+
+    Raises JournalDamaged when it does not hold together.
+    """
+    path = book.path(root)
+    return _read_day(path) if path.exists() else TradingDay()
 
 
 def read_last_days(root: Path) -> list[tuple[str, str, TradingDay]]:

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -16,6 +17,7 @@ from enum import StrEnum
 
 from aurora.brokers.base import Broker
 from aurora.clock import Clock
+from aurora.errors import JournalWriteError
 from aurora.execution.order_journal import OrderJournal
 from aurora.execution.trading_day import TradingDay
 from aurora.market.order import Fill, OrderState
@@ -159,10 +161,11 @@ def compare(
     in_flight = {
         ref for ref, state in day.orders.items() if not state.status.is_final and now - state.order.decided < IN_FLIGHT
     }
+    learned = _learned(day, read)
     return [
         *_orders(day, read, in_flight),
-        *_executions(day, read, in_flight),
-        *_positions(day, read, {day.orders[ref].order.symbol for ref in in_flight}),
+        *_executions(learned, read, in_flight),
+        *_positions(learned, read, {day.orders[ref].order.symbol for ref in in_flight}),
         *_cash(day, read, expected_cash_usd),
     ]
 
@@ -185,12 +188,30 @@ def reconcile(
 
 
 def learn(orders: OrderJournal, read: VenueRead) -> None:
-    """Write what the venue said of our own orders to their journal: ends, fills, fees. Nothing else is written."""
-    orders.take_fills(fill for fill in read.executions if fill.ref in orders.day.orders)
+    """Write what the venue said of our own orders to their journal: ends, fills, fees. Nothing else is written.
+
+    An end that is on record stays; of an order that ended only fills are taken that its end had counted.
+    """
+    for fill in read.executions:
+        state = orders.day.orders.get(fill.ref)
+        if state is not None and (fill.id in orders.day.fills or _is_expected(orders.day, state, fill)):
+            orders.take_fills([fill])
     for state in read.orders:
-        ref = state.order.ref
-        if ref in orders.day.orders and not orders.day.orders[ref].status.is_final and state.status.is_final:
+        known = orders.day.orders.get(state.order.ref)
+        if known is not None and not known.status.is_final and state.status.is_final:
             orders.told(state)
+
+
+def _is_expected(day: TradingDay, state: OrderState, fill: Fill) -> bool:
+    return not state.status.is_final or day.filled(fill.ref) + fill.quantity <= state.filled
+
+
+def _learned(day: TradingDay, read: VenueRead) -> TradingDay:
+    """Return the day as it would be after `learn`; `day` stays as it is."""
+    orders = OrderJournal.unrecorded(JournalWriteError("it is only compared"))
+    orders.day = copy.deepcopy(day)
+    learn(orders, read)
+    return orders.day
 
 
 def _orders(day: TradingDay, read: VenueRead, in_flight: Container[str]) -> Iterator[Finding]:
@@ -227,7 +248,7 @@ def _executions(day: TradingDay, read: VenueRead, in_flight: Container[str]) -> 
             continue
         elif ours is None or _fill(ours) != _fill(fill):
             yield Finding(Kind.FILL, subject, "" if ours is None else _fill(ours), _fill(fill))
-        elif ours.fee != fill.fee or fill.fee is None:
+        elif fill.fee is None or ours.fee != fill.fee:
             yield Finding(Kind.FEE, subject, _fee(ours), _fee(fill))
     for id_, fill in day.fills.items():
         if id_ not in theirs:

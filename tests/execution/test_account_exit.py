@@ -3,7 +3,6 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -218,5 +217,4 @@ def test_session_that_can_not_be_stopped_does_not_stop_the_exit(
 def test_person_can_stop_it_while_it_connects(tmp_path: Path) -> None:
     """Rule 22: Ctrl-C ends a flatten at any point."""
     desk = Desk(tmp_path, refusals=10**6)
-    stop: Callable[[], bool] = lambda: desk.source.clock.monotonic() > 9  # noqa: E731
-    assert not desk.flatten(patience_s=None, is_stopping=stop).flat
+    assert not desk.flatten(patience_s=None, is_stopping=lambda: desk.source.clock.monotonic() > 9).flat
