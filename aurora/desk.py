@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
@@ -80,6 +81,17 @@ class Desk:
             clock=self.clock if source is None else source.clock,
             cash=Decimal(self.profile.capital_usd),
         )
+
+    def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
+        """Connect to the profile's account; a simulated one lives as long as its session, and is always flat."""
+        source = self.open_quotes("dummy")
+        stack.callback(source.close)
+        return self.open_venue(source), source
+
+    def open_observer(self, stack: ExitStack) -> Broker:
+        """Connect to the profile's account to look at it; a simulated one has nothing to close."""
+        del stack
+        return self.open_venue()
 
     def strategy(self) -> Strategy:
         """Return the profile's strategy: its model, as registered. Raises ProfileError, RunbookError."""

@@ -6,6 +6,7 @@ import os
 import shutil
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -154,6 +155,15 @@ class FakeServices:
             clock=self.clock if source is None else source.clock,
             cash=Decimal(self.profile.capital_usd),
         )
+
+    def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
+        source = self.open_quotes("dummy")
+        stack.callback(source.close)
+        return self.open_venue(source), source
+
+    def open_observer(self, stack: ExitStack) -> Broker:
+        del stack
+        return self.open_venue()
 
     def strategy(self) -> Strategy:
         return self.model or ScoreStrategy("bold", LinearModel({"bias": 1.0}), Decimal("0.01"))

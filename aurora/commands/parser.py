@@ -24,6 +24,8 @@ SHORT = {
     "cancel": "end an unfinished run: cancel RUN --reason TEXT",
     "status": "one screen: kill flag, lockout, unfinished runs, the day's orders",
     "kill": "set the kill flag: kill [--reason TEXT]; take it away: kill --clear --reason TEXT",
+    "flatten": "bring the account to zero: flatten [--dry-run] [--symbols A,B]",
+    "reconcile": "compare the day's orders with the venue: reconcile [--dry-run]",
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
     "report": "render a run's report again from its journal: report RUN",
     "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
@@ -246,6 +248,22 @@ def _kill(program: str) -> ExactParser:
     return parser
 
 
+def _flatten(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--dry-run", action="store_true", help="say what would be cancelled and sent; nothing is")
+    parser.add_argument("--symbols", metavar="A,B", help="these alone (the whole account unless named)")
+    parser.add_argument("--profile", default="live_canary", metavar="NAME", help="whose account (default live_canary)")
+    parser.add_argument("--minutes", type=whole_number, default=None, metavar="N", help="give up after N (never)")
+    return parser
+
+
+def _reconcile(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--dry-run", action="store_true", help="only compare: record nothing, lock nothing out")
+    parser.add_argument("--profile", default="live_canary", metavar="NAME", help="whose account (default live_canary)")
+    return parser
+
+
 def _unlock(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("--root-cause", required=True, metavar="TEXT", help="what was wrong; it is recorded")
@@ -298,6 +316,8 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "cancel": _cancel,
     "status": _plain,
     "kill": _kill,
+    "flatten": _flatten,
+    "reconcile": _reconcile,
     "unlock": _unlock,
     "report": _one_run,
     "verify": _verify,

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 from aurora.brokers.base import Broker
 from aurora.errors import VenueRefusal
+from aurora.execution.recovery import Inquiry
 from aurora.execution.router import Decision, Router, Settlement
 from aurora.market.instrument import Instrument
-from aurora.market.order import Order, Side
+from aurora.market.order import Order, OrderState, Side
 from aurora.market.position import Position
 from aurora.market.quote import Quote
 from aurora.quotes.base import QuoteSource
@@ -20,7 +21,9 @@ LADDER_BPS = tuple(map(Decimal, (10, 25, 50, 100, 200)))
 OLDEST_QUOTE = timedelta(seconds=5)
 RUNG_S = 2.0
 LOOK_S = 0.05
+CANCELS_END_S = 2.0
 PATIENCE_S = 60.0
+ALARM_S = 60.0
 
 
 @dataclass
@@ -33,69 +36,217 @@ class Flattening:
     reason: str = ""
 
 
-def flatten_book(
-    router: Router,
-    broker: Broker,
-    source: QuoteSource,
-    next_ref: Callable[[], str],
-    *,
-    patience_s: float = PATIENCE_S,
-) -> Flattening:
-    """Cancel working orders and reduce all positions to zero.
+@dataclass(frozen=True)
+class _Book:
+    """What the venue says at one moment of the symbols that are to be flat."""
 
-    Limit orders, immediate or cancel, at the far touch plus or minus 10, 25, 50, 100, 200 bps, two seconds apart; a
-    symbol without a two-sided quote younger than five seconds waits. Gives up after `patience_s` seconds and says what
-    is left.
+    positions: Sequence[Position]
+    working: Sequence[OrderState]
+
+    @property
+    def is_flat(self) -> bool:
+        return not self.positions and not self.working
+
+    @property
+    def text(self) -> str:
+        """Return what is left, in words."""
+        held = [f"{position.quantity} {position.symbol}" for position in self.positions]
+        orders = [
+            f"a working order to {state.order.side} {state.unfilled} {state.order.symbol}" for state in self.working
+        ]
+        return ", ".join(held + orders)
+
+
+@dataclass
+class _Exit:
+    """One symbol's way out: the next rung of the ladder, when it is due, and what it waits for."""
+
+    rung: int = 0
+    due_s: float = 0.0
+    waits_for: str = ""
+
+
+class Flatten:
+    """One flatten, from the cancels to an empty book.
+
+    run = _cancel → (_look → _reduce each position that is due → a short wait → settle)* → Flattening
+
+    Limit orders, immediate or cancel, at the far touch plus or minus 10, 25, 50, 100, 200 bps, two seconds apart for
+    each symbol; one without a two-sided quote younger than five seconds waits. An order never exceeds what the venue
+    holds less what is on its way already, so no position changes its sign; one whose fate nobody knows counts as on its
+    way until there is evidence (`Inquiry`). A venue that does not answer is asked again;
+    nothing is taken for flat that it did not say.
+
+    symbols:     what to flatten; None is the whole account, and cancels everything, whoever's it is.
+    patience_s:  after how long it gives up and says what is left; None never.
+    on_alarm:    told each minute what is left, while anything is.
+    is_stopping: whether a person wants it to end.
     """
-    done = Flattening()
-    clock = source.clock
-    broker.cancel_all()
-    gives_up = clock.monotonic() + patience_s
-    rung = 0
-    while broker.positions() or broker.open_orders():
-        if clock.monotonic() >= gives_up:
-            break
-        tried = [_reduce(router, source, position, LADDER_BPS[rung], next_ref()) for position in broker.positions()]
-        done.decisions += [decision for decision in tried if decision is not None]
-        if any(decision is not None and decision.passed for decision in tried):
-            rung = min(rung + 1, len(LADDER_BPS) - 1)
-        _wait(router, broker, source, done)
-    done.settlements.append(router.settle())
-    left = ", ".join(f"{position.quantity} {position.symbol}" for position in broker.positions())
-    done.flat = not left and not broker.open_orders()
-    done.reason = "" if done.flat else f"left after {patience_s:g} s: {left or 'working orders'}"
-    return done
+
+    def __init__(
+        self,
+        router: Router,
+        broker: Broker,
+        source: QuoteSource,
+        next_ref: Callable[[], str],
+        *,
+        symbols: Collection[str] | None = None,
+        patience_s: float | None = PATIENCE_S,
+        on_alarm: Callable[[str], object] = lambda _: None,
+        is_stopping: Callable[[], bool] = bool,
+    ) -> None:
+        self._router = router
+        self._broker = broker
+        self._source = source
+        self._clock = source.clock
+        self._next_ref = next_ref
+        self._symbols = symbols
+        self._patience_s = patience_s
+        self._on_alarm = on_alarm
+        self._is_stopping = is_stopping
+        self._exits: dict[str, _Exit] = {}
+        self._trouble = ""
+        """Why the venue's word on the book could not be had, when it was asked last."""
+        self._inquiry = Inquiry(router.orders, broker, self._clock)
+        self._done = Flattening()
+
+    def run(self) -> Flattening:
+        """Flatten, and return what came of it."""
+        began = alarmed = self._clock.monotonic()
+        book = self._cancel()
+        while book is None or not book.is_flat:
+            now = self._clock.monotonic()
+            if self._is_stopping() or (self._patience_s is not None and now >= began + self._patience_s):
+                break
+            if now >= alarmed + ALARM_S:
+                alarmed = now
+                self._on_alarm(self._left(book))
+            for position in () if book is None else book.positions:
+                self._reduce(position)
+            self._clock.sleep(LOOK_S)
+            book = self._look()
+        self._settle()
+        self._done.flat = book is not None and book.is_flat
+        if not self._done.flat:
+            self._done.reason = f"left after {self._clock.monotonic() - began:.0f} s: {self._left(book)}"
+        return self._done
+
+    def _cancel(self) -> _Book | None:
+        """Cancel what works, and give it a moment to end: an order that fills meanwhile is no order to send twice."""
+        until = self._clock.monotonic() + CANCELS_END_S
+        is_asked = False
+        while True:
+            try:
+                if not is_asked:
+                    self._ask_cancels()
+                    is_asked = True
+            except VenueRefusal as refusal:
+                self._trouble = refusal.what
+            book = self._look()
+            if (is_asked and book is not None and not book.working) or self._clock.monotonic() >= until:
+                return book
+            self._clock.sleep(LOOK_S)
+
+    def _ask_cancels(self) -> None:
+        if self._symbols is None:
+            self._broker.cancel_all()
+            return
+        for state in self._broker.open_orders():
+            if state.order.symbol in self._symbols:
+                self._broker.cancel(state.order.ref)
+
+    def _look(self) -> _Book | None:
+        """Return what the venue says now; None when it does not."""
+        self._settle()
+        try:
+            if self._router.orders.day.open_refs():
+                self._inquiry.step()
+            positions, working = self._broker.positions(), self._broker.open_orders()
+        except VenueRefusal as refusal:
+            self._trouble = refusal.what
+            return None
+        self._trouble = ""
+        return _Book(
+            [held for held in positions if held.quantity and self._is_ours(held.symbol)],
+            [state for state in working if self._is_ours(state.order.symbol)],
+        )
+
+    def _is_ours(self, symbol: str) -> bool:
+        return self._symbols is None or symbol in self._symbols
+
+    def _reduce(self, position: Position) -> None:
+        """Send the next order of a symbol's ladder, if it is due and there is a price to send it at."""
+        exit_ = self._exits.setdefault(position.symbol, _Exit())
+        if self._clock.monotonic() < exit_.due_s:
+            return
+        try:
+            shares = self._router.reducible(position.symbol)
+            if not shares:
+                exit_.waits_for = "what was sent before has no end yet"
+                return
+            quote = self._source.poll().get(position.symbol)
+            now = self._clock.now()
+            exit_.waits_for = why_no_price(quote, now)
+            if exit_.waits_for or quote is None:
+                return
+            rung = LADDER_BPS[exit_.rung]
+            decision = self._router.reduce(exit_order(self._next_ref(), shares, quote, now, rung), quote, rung)
+        except VenueRefusal as refusal:
+            exit_.waits_for = refusal.what
+            return
+        finally:
+            exit_.due_s = max(exit_.due_s, self._clock.monotonic() + LOOK_S)
+        self._done.decisions.append(decision)
+        exit_.due_s = self._clock.monotonic() + RUNG_S
+        exit_.waits_for = "" if decision.passed else decision.reason
+        if decision.passed:
+            exit_.rung = min(exit_.rung + 1, len(LADDER_BPS) - 1)
+
+    def _settle(self) -> None:
+        try:
+            settlement = self._router.settle()
+        except VenueRefusal as refusal:
+            self._trouble = refusal.what
+            return
+        if settlement != Settlement():
+            self._done.settlements.append(settlement)
+
+    def _left(self, book: _Book | None) -> str:
+        if book is None:
+            return f"unknown, since the venue did not say: {self._trouble}"
+        waits = [(position.symbol, self._exits.get(position.symbol, _Exit()).waits_for) for position in book.positions]
+        return "; ".join([book.text, *(f"{symbol}: {why}" for symbol, why in waits if why)])
 
 
-def _reduce(router: Router, source: QuoteSource, position: Position, rung: Decimal, ref: str) -> Decision | None:
-    try:
-        quote = source.poll().get(position.symbol)
-    except VenueRefusal:
-        return None  # no quote, no price: wait for the next rung
-    now = source.clock.now()
-    if quote is None or not _is_usable(quote) or now - quote.at > OLDEST_QUOTE:
-        return None
-    side = Side.SELL if position.quantity > 0 else Side.BUY
+def flatten_book(router: Router, broker: Broker, source: QuoteSource, next_ref: Callable[[], str], *,
+                 patience_s: float | None = PATIENCE_S) -> Flattening:  # fmt: skip
+    """Flatten a session's whole book; see `Flatten`."""
+    return Flatten(router, broker, source, next_ref, patience_s=patience_s).run()
+
+
+def exit_order(ref: str, shares: int, quote: Quote, now: datetime, rung_bps: Decimal) -> Order:
+    """Return the order that takes `shares` (signed, as held) out at the far touch ± `rung_bps`."""
+    side = Side.SELL if shares > 0 else Side.BUY
     touch, mid = quote.far_touch(side)[0], quote.mid
     assert touch is not None
     assert mid is not None
-    limit = touch * (1 + side.sign * rung / 10_000)
-    limit = Instrument(position.symbol).round_passively(limit, side)
-    order = Order(ref, position.symbol, side, abs(position.quantity), limit, now, mid)
-    return router.reduce(order, quote, rung)
+    limit = Instrument(quote.symbol).round_passively(touch * (1 + side.sign * rung_bps / 10_000), side)
+    return Order(ref, quote.symbol, side, abs(shares), limit, now, mid)
 
 
-def _is_usable(quote: Quote) -> bool:
-    sides = (quote.bid, quote.ask)
-    if quote.halted or any(price is None or not price.is_finite() or price <= 0 for price in sides):
-        return False
-    return quote.bid is not None and quote.ask is not None and quote.bid <= quote.ask
-
-
-def _wait(router: Router, broker: Broker, source: QuoteSource, done: Flattening) -> None:
-    """Let one rung's two seconds pass, less when the book is empty before."""
-    clock = source.clock
-    until = clock.monotonic() + RUNG_S
-    while clock.monotonic() < until and (broker.positions() or broker.open_orders()):
-        clock.sleep(LOOK_S)
-    done.settlements.append(router.settle())
+def why_no_price(quote: Quote | None, now: datetime) -> str:
+    """Return why no order can be priced on `quote`, or "" when one can."""
+    if quote is None:
+        return "it has no quote"
+    if quote.halted:
+        return "it is halted"
+    if any(price is None or not price.is_finite() or price <= 0 for price in (quote.bid, quote.ask)):
+        return "its quote is not two-sided"
+    assert quote.bid is not None
+    assert quote.ask is not None
+    if quote.bid > quote.ask:
+        return "its quote is crossed"
+    age = now - quote.at
+    if age > OLDEST_QUOTE:
+        return f"its quote is {age.total_seconds():.1f} s old, limit {OLDEST_QUOTE.total_seconds():g} s"
+    return ""

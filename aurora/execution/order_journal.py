@@ -5,7 +5,8 @@ share it, and it must outlive them all, so it lies in no run's folder. The lines
 
     day.opened       mode, venue, account, day, carried_pnl_usd, high_water_usd, unlocked
     session.joined   session, capital_usd
-    order.intent     ref, symbol, side, quantity, limit, decided, decision_mid, opens: synced before the order is sent
+    order.intent     ref, symbol, side, quantity, limit, decided, decision_mid, opens, held (signed shares of the symbol
+                     that the venue had confirmed): synced before the order is sent
     order.state      ref, status, filled, reason: what the venue said, or UNKNOWN and why
     fill             ref, symbol, side, quantity, price, fee (null: not told yet), at, execution_id, revision
     fill.corrected, fill.commission   the same fill again, as it is now
@@ -15,7 +16,9 @@ share it, and it must outlive them all, so it lies in no run's folder. The lines
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
+import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -48,6 +51,10 @@ class Book:
         """Return the name of the account's folder."""
         return re.sub(r"[^A-Za-z0-9.-]", "_", f"{self.mode}-{self.venue}-{self.account}")
 
+    def path(self, root: Path) -> Path:
+        """Return where the day's journal is."""
+        return root / ORDERS / self.folder_name / f"{self.day}.jsonl"
+
 
 @dataclass
 class News:
@@ -64,7 +71,9 @@ class OrderJournal:
     `broken` says that the file has not.
     """
 
-    def __init__(self, journal: Journal, events: Iterable[Event], release: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self, journal: Journal | _NoDisk, events: Iterable[Event], release: Callable[[], None] = lambda: None
+    ) -> None:
         self.day = TradingDay()
         self.broken: JournalWriteError | None = None
         self._journal = journal
@@ -88,7 +97,7 @@ class OrderJournal:
         folder = root / ORDERS / book.folder_name
         release = _lock(folder)
         try:
-            path = folder / f"{book.day}.jsonl"
+            path = book.path(root)
             if path.exists() and path.stat().st_size:
                 journal, events = Journal.resume(path, clock)
                 return cls(journal, events, release)
@@ -97,6 +106,11 @@ class OrderJournal:
         except BaseException:
             release()
             raise
+
+    @classmethod
+    def unrecorded(cls, why: JournalWriteError) -> OrderJournal:
+        """Return a journal that no disk keeps: the way out of a position does not wait for one (trading rule 5)."""
+        return cls(_NoDisk(why), ())
 
     def join(self, session: str, capital_usd: Decimal, equity_usd: Decimal) -> Decimal:
         """Note that a session begins; return its capital in USD (trading rule 9).
@@ -117,9 +131,12 @@ class OrderJournal:
         if any(self.day.holdings.values()):
             self._write("book.lost", {})
 
-    def intend(self, order: Order, *, opens: bool, must: bool = True) -> None:
-        """Put an order on disk before it is sent. Raises JournalWriteError, unless the way out must not wait for it."""
-        self._write("order.intent", order_as_json(order, opens=opens), must=must, sync=True)
+    def intend(self, order: Order, *, opens: bool, held: int, must: bool = True) -> None:
+        """Put an order on disk before it is sent. Raises JournalWriteError, unless the way out must not wait for it.
+
+        held: signed shares of the symbol that the venue has confirmed.
+        """
+        self._write("order.intent", order_as_json(order, opens=opens, held=held), must=must, sync=True)
 
     def told(self, state: OrderState) -> None:
         """Note what the venue said of an order that was intended."""
@@ -198,6 +215,44 @@ class OrderJournal:
         self.day.apply(event)
 
 
+class _NoDisk:
+    """A journal that can't be written, and says why."""
+
+    def __init__(self, why: JournalWriteError) -> None:
+        self._why = why
+
+    def append(self, _type: str, _data: Mapping[str, Any], *, sync: bool = True) -> Event:
+        """Raise."""
+        del sync
+        raise self._why
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+def holder(root: Path, book: Book) -> int | None:
+    """Return the process that has the account's order journal open, None when there is none or nobody can tell."""
+    path = root / ORDERS / book.folder_name / _LOCK
+    try:
+        with path.open("r+") as file:
+            try:
+                fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            except BlockingIOError:
+                return int(file.read())
+    except (OSError, ValueError):
+        pass
+    return None
+
+
+def read_day(root: Path, book: Book) -> TradingDay:
+    """Return what the day's journal says so far, also while a session writes it; an empty day where there is none.
+
+    Raises JournalDamaged when it does not hold together.
+    """
+    path = book.path(root)
+    return _read_day(path) if path.exists() else TradingDay()
+
+
 def read_last_days(root: Path) -> list[tuple[str, str, TradingDay]]:
     """Return, for each account that has order journals, its folder's name, its last day, and what that adds up to."""
     paths = [max(folder.glob("*.jsonl"), default=None) for folder in sorted((root / ORDERS).glob("*"))]
@@ -223,7 +278,7 @@ def _read_day(path: Path) -> TradingDay:
 def _lock(folder: Path) -> Callable[[], None]:
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _LOCK).open("a")
+        file = os.fdopen(os.open(folder / _LOCK, os.O_RDWR | os.O_CREAT, 0o644), "r+")
     except OSError as error:
         raise RecordError(f"The order journal {folder} can't be opened: {error.strerror}.") from error
     try:
@@ -235,6 +290,10 @@ def _lock(folder: Path) -> Callable[[], None]:
             means="two sessions would count one account's limits apart; nothing was traded",
             todo="wait until it ends, or stop it with Ctrl-C where it runs",
         ) from None
+    with contextlib.suppress(OSError):  # a full disk: who holds it can't be told, and it is held all the same
+        file.truncate()
+        file.write(f"{os.getpid()}\n")
+        file.flush()
     return file.close
 
 

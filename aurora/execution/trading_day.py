@@ -24,6 +24,7 @@ class TradingDay:
     capital_usd:  frozen by the day's first session (trading rule 9); None before it.
     carried_pnl_usd: P&L of the days before. high_water_usd: the most that P&L ever was (since promotion or an unlock).
     unlocked:     which unlock the high-water mark was last begun anew for.
+    held_at_intent: by ref, the signed shares of its symbol that the venue had confirmed when an order was meant.
     """
 
     use: DayUse = field(default_factory=DayUse)
@@ -36,6 +37,7 @@ class TradingDay:
     high_water_usd: Decimal = Decimal(0)
     unlocked: str = ""
     last_prices: dict[str, Decimal] = field(default_factory=dict)
+    held_at_intent: dict[str, int] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take one event of the journal in."""
@@ -52,6 +54,11 @@ class TradingDay:
     def filled(self, ref: str) -> int:
         """Return the shares of an order that its fills add up to."""
         return sum(fill.quantity for fill in self.fills.values() if fill.ref == ref)
+
+    def held_after(self, ref: str) -> int:
+        """Return the signed shares that the venue had confirmed when an order was meant, and what it filled since."""
+        state = self.orders[ref]
+        return self.held_at_intent[ref] + state.order.side.sign * max(state.filled, self.filled(ref))
 
     def pnl_usd(self, bids: Mapping[str, Decimal]) -> Decimal:
         """Return the day's own P&L after fees; holdings at their last valid bid, or the last price they traded at."""
@@ -79,6 +86,7 @@ class TradingDay:
     def _intend(self, data: Mapping[str, Any]) -> None:
         order = order_from_json(data)
         self.orders[order.ref] = OrderState(order, OrderStatus.UNKNOWN, reason="no answer is on record")
+        self.held_at_intent[order.ref] = data.get("held", self.holdings.get(order.symbol, 0))
         self.use.reserve(order, opens=data["opens"])
 
     def _state(self, data: Mapping[str, Any]) -> None:
@@ -131,9 +139,9 @@ _APPLY = {
 }
 
 
-def order_as_json(order: Order, *, opens: bool) -> dict[str, Any]:
+def order_as_json(order: Order, *, opens: bool, held: int) -> dict[str, Any]:
     """Return an intent as JSON data."""
-    return {**vars(order), "decided": iso(order.decided), "opens": opens}
+    return {**vars(order), "decided": iso(order.decided), "opens": opens, "held": held}
 
 
 def order_from_json(data: Mapping[str, Any]) -> Order:

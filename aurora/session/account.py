@@ -8,6 +8,9 @@ from pathlib import Path
 
 from aurora.analytics.rollup import Holding, roll_up
 from aurora.errors import ProfileError
+from aurora.execution.order_journal import Book
+from aurora.market.hours import exchange_day
+from aurora.market.mode import Mode
 from aurora.session.services import Services
 
 FROM_ENVIRONMENT = "env:"
@@ -41,6 +44,11 @@ def account_id(services: Services) -> str:
             todo=f"set {name} in the environment or in .env",
         )
     return services.environment[name]
+
+
+def live_book(services: Services) -> Book:
+    """Return whose order journal today's live orders of the profile's account are in."""
+    return Book(Mode.LIVE, services.profile.venue, account_id(services), exchange_day(services.clock.now()))
 
 
 def read_account(services: Services, recording: str) -> Account:

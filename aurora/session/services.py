@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -50,6 +51,15 @@ class Services(Protocol):
 
     def open_venue(self, source: QuoteSource | None = None) -> Broker:
         """Return the profile's venue, to look at. Raises VenueRefusal when it can't be reached."""
+
+    def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
+        """Connect to the profile's account to bring it to zero, with quotes of what it holds; `stack` closes both.
+
+        Raises VenueRefusal while it can't be reached.
+        """
+
+    def open_observer(self, stack: ExitStack) -> Broker:
+        """Connect to the profile's account to look at it, beside a session; `stack` closes it. Raises VenueRefusal."""
 
     def strategy(self) -> Strategy:
         """Return the profile's strategy. Raises ProfileError when the profile names none that there is."""

@@ -50,7 +50,7 @@ def filled(lab: Lab) -> Lab:
 @pytest.mark.parametrize(
     ("line", "found"),
     [
-        ("re", ["resume", "report", "review"]),
+        ("re", ["resume", "reconcile", "report", "review"]),
         ("runbook ", ["go-live"]),
         ("runbook go-live ", FLAGS),
         ("runbook go-live --json --p", ["--poll-sec", "--profile"]),

@@ -139,7 +139,7 @@ def test_status_tells_the_days_orders(project: Path) -> None:
         "import sys\nfrom pathlib import Path\nfrom aurora.clock import ManualClock\nfrom tests.trading import *\n"
         "from aurora.execution.order_journal import Book, OrderJournal\n"
         "OrderJournal.open(Path('.'), Book('live', 'paper', 'DU1', START.date()), ManualClock(START))"
-        ".intend(make_order(), opens=True)\n"
+        ".intend(make_order(), opens=True, held=0)\n"
     )
     subprocess.run([sys.executable, "-c", code], cwd=project, env=environment(), check=True)
     assert json.loads((folder / "2026-01-05.jsonl").read_text().splitlines()[1])["type"] == "order.intent"

@@ -145,7 +145,10 @@ def test_what_is_left_is_told(tmp_path: Path) -> None:
     """A flatten that gives up says what is left, and after how long."""
     book = Book(tmp_path, lambda *_: None)
     done = book.flatten(patience_s=10)
-    assert (done.flat, done.reason) == (False, "left after 10 s: 10 SPY, 5 TSLA")
+    assert (done.flat, done.reason) == (
+        False,
+        "left after 10 s: 10 SPY, 5 TSLA; SPY: it has no quote; TSLA: it has no quote",
+    )
 
 
 def test_source_that_fails_is_waited_for(tmp_path: Path) -> None:

@@ -43,7 +43,7 @@ def make_fill(quantity: int = 5, execution_id: str = "x-1", fee: str | None = "1
 def orders(tmp_path: Path) -> Iterator[OrderJournal]:
     """Yield a journal with the order a-1 (five SPY at 168.10) in it."""
     with closing(open_orders(tmp_path)) as journal:
-        journal.intend(make_order(), opens=True)
+        journal.intend(make_order(), opens=True, held=0)
         yield journal
 
 
@@ -156,11 +156,11 @@ def test_second_session_of_an_account_is_refused(orders: OrderJournal, tmp_path:
 
 def test_refused_disk_stops_openings_and_not_the_exit(orders: OrderJournal) -> None:
     """Trading rule 5: what opens is not sent without its line; the exit's journal is best effort, and still counted."""
-    orders._journal._failed = True
+    orders._journal._failed = True  # type: ignore[union-attr]
     with pytest.raises(JournalWriteError):
-        orders.intend(make_order("a-2"), opens=True)
+        orders.intend(make_order("a-2"), opens=True, held=0)
     assert not orders.day.use.has_seen("a-2")
-    orders.intend(make_order("a-3", Side.SELL), opens=False, must=False)
+    orders.intend(make_order("a-3", Side.SELL), opens=False, held=0, must=False)
     orders.take_fills([make_fill(), make_fill(5, "x-2", ref="a-3", side=Side.SELL)])
     assert orders.broken is not None
     assert (orders.day.use.has_seen("a-3"), orders.day.holdings["SPY"]) == (True, 0)

@@ -99,7 +99,7 @@ def test_session_at_the_same_time_is_refused(tmp_path: Path) -> None:
 def test_session_first_learns_what_became_of_open_orders(tmp_path: Path) -> None:
     """Trading rule 8: an order that a session before left open is an anomaly: it ends at once, flat."""
     orders = OrderJournal.open(tmp_path, replace(BOOK, venue="paper"), ScriptedQuotes().clock)
-    orders.intend(make_order(), opens=True)
+    orders.intend(make_order(), opens=True, held=0)
     orders.close()
     result = run(tmp_path, "b", venue="paper")
     assert result.anomalies[0].startswith("NOT_RECEIVED: BUY 5 SPY (a-1)")
