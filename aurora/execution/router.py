@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
+from itertools import takewhile
 
 from aurora.brokers.base import Broker
 from aurora.clock import Clock
@@ -14,8 +16,20 @@ from aurora.market.mode import Mode
 from aurora.market.order import Fill, Order, OrderState, Side
 from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
-from aurora.risk.limits import DayUse, OrderLimits, check_collar, check_opening, check_shape, is_reducing
+from aurora.risk.limits import (
+    DayUse,
+    OrderLimits,
+    Pace,
+    check_collar,
+    check_exposure,
+    check_opening,
+    check_pace,
+    check_shape,
+    is_reducing,
+)
 from aurora.risk.tripwires import TripwireLimits, check_quote
+
+MINUTE = timedelta(seconds=60)
 
 
 class Stage(StrEnum):
@@ -97,6 +111,7 @@ class Router:
         self._limits = limits
         self._in_flight = orders.day.open_refs()
         self._executions: Sequence[Fill] = ()
+        self._used_before_usd = orders.day.use.notional_usd
 
     @property
     def use(self) -> DayUse:
@@ -160,11 +175,27 @@ class Router:
         unknown = [known[ref] for ref in self._in_flight if self._broker.order_state(ref) is None]
         return [*self._broker.open_orders(), *unknown]
 
-    def _exposure_usd(self) -> Decimal:
-        """Return what all positions cost and all working orders may cost, in USD."""
-        held = sum((abs(held.quantity) * held.average_cost for held in self._broker.positions()), Decimal(0))
-        working = sum((state.unfilled * state.order.limit for state in self._working()), Decimal(0))
-        return held + working
+    def _exposure_usd(self, symbol: str | None = None) -> Decimal:
+        """Return what positions cost and working and unknown orders may cost, of `symbol` or of all, in USD."""
+        positions = [held for held in self._broker.positions() if symbol in (None, held.symbol)]
+        working = [state for state in self._working() if symbol in (None, state.order.symbol)]
+        cost = sum((abs(held.quantity) * held.average_cost for held in positions), Decimal(0))
+        return cost + sum((state.unfilled * state.order.limit for state in working), Decimal(0))
+
+    def _pace(self) -> Pace:
+        since = self._clock.now() - MINUTE
+        recent = takewhile(lambda state: state.order.decided > since, reversed(self.orders.day.orders.values()))
+        session_usd = self.use.notional_usd - self._used_before_usd
+        return Pace(session_usd, sum(1 for _ in recent), len(self.orders.day.rejects))
+
+    def _check_limits(self, order: Order, free: int) -> tuple[str, ...]:
+        """Return every limit that an opening `order` would break; free: shares held and not being reduced."""
+        gross = self._exposure_usd()
+        return (
+            *check_opening(order, free, gross, self.use, self._limits),
+            *check_exposure(order, self._exposure_usd(order.symbol), gross, self._limits),
+            *check_pace(order, self._pace(), gross, self._limits),
+        )
 
     def _first_objection(
         self, order: Order, quote: Quote | None, opens: bool, free: int
@@ -182,7 +213,7 @@ class Router:
         if not reasons:
             reasons = check_collar(order, quote.far_touch(order.side)[0], self._limits.collar_bps)
         if opens and not reasons:
-            reasons = check_opening(order, free, self._exposure_usd(), self.use, self._limits)
+            reasons = self._check_limits(order, free)
         if reasons:
             return Stage.LIMITS, reasons
         if self.use.has_seen(order.ref):

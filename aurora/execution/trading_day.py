@@ -24,6 +24,7 @@ class TradingDay:
     capital_usd:  frozen by the day's first session (trading rule 9); None before it.
     carried_pnl_usd: P&L of the days before. high_water_usd: the most that P&L ever was (since promotion or an unlock).
     unlocked:     which unlock the high-water mark was last begun anew for.
+    rejects:      the orders that the venue rejected.
     """
 
     use: DayUse = field(default_factory=DayUse)
@@ -36,6 +37,7 @@ class TradingDay:
     high_water_usd: Decimal = Decimal(0)
     unlocked: str = ""
     last_prices: dict[str, Decimal] = field(default_factory=dict)
+    rejects: set[str] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
         """Take one event of the journal in."""
@@ -87,6 +89,8 @@ class TradingDay:
             self.orders[data["ref"]], status=OrderStatus(data["status"]), filled=data["filled"], reason=data["reason"]
         )
         self.orders[data["ref"]] = state
+        if state.status is OrderStatus.REJECTED:
+            self.rejects.add(data["ref"])
         if state.status.is_final:
             self.use.count(state.order, max(state.filled, self.filled(state.order.ref)))
 

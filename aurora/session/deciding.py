@@ -8,6 +8,7 @@ from typing import TypeVar
 
 from aurora.clock import Clock
 from aurora.risk.circuit_breaker import CircuitBreaker
+from aurora.risk.tripwires import check_weight
 from aurora.session.bars import WARM_UP_BARS, Bars
 from aurora.session.poll import Poll
 from aurora.session.settings import SessionSettings
@@ -36,6 +37,7 @@ class Decider:
         self._stopwatch = stopwatch
         self._bars = Bars(settings.symbols)
         self._warmed_up = False
+        self._weights: dict[str, Decimal] = {}
 
     def observe(self, poll: Poll) -> None:
         """Take this poll's bars in; compute features of the symbols that had eleven bars before it."""
@@ -60,10 +62,19 @@ class Decider:
                     poll.features[symbol] = features
 
     def predict(self, poll: Poll) -> None:
-        """Turn features into weights."""
+        """Turn features into weights; one that jumped since the bar before is a HOLD."""
+        before, self._weights = self._weights, {}
         for symbol, features in poll.features.items():
             weight = self._ask(poll, symbol, self._weight, features)
-            if weight is not None:
+            if weight is None:
+                continue
+            self._weights[symbol] = weight
+            holds = check_weight(symbol, weight, before.get(symbol), self._settings.max_weight_change_pct)
+            if holds:
+                poll.holds[symbol] = holds
+                self._tally.holds += 1
+                self._breaker.add_hold(symbol, holds[0])
+            else:
                 poll.weights[symbol] = weight
         self._tally.count_bars(poll.weights)
 

@@ -15,6 +15,7 @@ from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.lockout import Lockout
 from aurora.session.accounting import Accounts
+from aurora.session.alarms import Alarms
 from aurora.session.deciding import Decider
 from aurora.session.judging import Judge
 from aurora.session.leaving import Left, WayOut
@@ -95,11 +96,12 @@ class Session:
             orders=orders,
         )
         self._times = Timetable(settings, source.clock)
-        self._judge = Judge(settings, source, self._times, breaker, self.tally)
+        self._judge = Judge(settings, source, broker, self._times, breaker, self.tally)
         self._decider = Decider(settings, strategy, breaker, self.tally, stopwatch)
         self._orders = Orders(settings, broker, self.router, self.tally, ref_prefix)
         unlock = "" if lockout is None else lockout.last_unlock()
         self._accounts = Accounts(settings, self.router, breaker, self.tally, unlock)
+        self._alarms = Alarms(settings, breaker, self.tally, self.phases)
         self._way_out = WayOut(self.router, broker, source, self._accounts, self.tally, self._orders.next_ref)
         self.start_equity = self._equity()
 
@@ -195,6 +197,7 @@ class Session:
         self.phases.end_phase("route")
         self._record(poll)
         self.phases.end_phase("record")
+        self._alarms.look(poll)
         self._show_progress()
 
     def _record(self, poll: Poll) -> None:
