@@ -242,7 +242,9 @@ def test_each_guard_taken_away_lets_it_through(tmp_path: Path, monkeypatch: pyte
     guard.breaks(market)
     where, name, instead = guard.gone
     monkeypatch.setattr(market if where is Market else where, name, instead)
-    monkeypatch.setattr(Router, "_send", lambda _, order, opens, **__: Decision(order, opens, Stage.BROKER, "sent"))
+    monkeypatch.setattr(
+        Router, "_send", lambda _, order, opens, *__, **___: Decision(order, opens, Stage.BROKER, "sent")
+    )
     assert market.offer().sent
 
 
