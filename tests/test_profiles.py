@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -39,7 +40,7 @@ def test_nothing_unknown_is_let_in() -> None:
 
 def test_numbers_carry_their_unit() -> None:
     """A number's name says its unit (or that it is a count or a coefficient)."""
-    units = ("_s", "_sec", "_min", "_ms", "_mb", "_usd", "_pct", "_bps", "_polls", "bias")
+    units = ("_s", "_sec", "_min", "_ms", "_mb", "_usd", "_pct", "_bps", "_polls", "_bars", "_rejects", "bias")
 
     def numbers(schema: dict[str, Any]) -> list[str]:
         found = []
@@ -102,4 +103,36 @@ def test_what_must_not_be_does_not_load(tmp_path: Path, old: str, new: str) -> N
     assert text.count(old) == 1
     base.write_text(text.replace(old, new))
     with pytest.raises(RunbookError):
+        load_profile(tmp_path, "base")
+
+
+def limits() -> Iterator[tuple[str, ...]]:
+    """Yield the way to each number of base.yaml that bounds what a session may do."""
+    values = yaml.safe_load((ROOT / "profiles/base.yaml").read_text())
+    # Where more is stricter, or nothing is bounded, a hundred times as much is no danger.
+    harmless = {"min_trade_usd", "slippage_bps", "fee_bps", "min_free_disk_mb", "start_after_open_min"}
+    sections = [("risk",), ("risk", "breaker"), ("session",), ("models",), ("slo",), ("machine",)]
+    for section in sections:
+        inner = values
+        for name in section:
+            inner = inner[name]
+        yield from ((*section, key) for key, value in inner.items() if isinstance(value, int | float)
+                    and not isinstance(value, bool) and key not in harmless)  # fmt: skip
+
+
+@pytest.mark.parametrize("way", list(limits()), ids=".".join)
+@pytest.mark.parametrize("fault", ["missing", "negative", "100x", "NaN", "text"])
+def test_limit_that_is_missing_or_absurd_does_not_load(tmp_path: Path, way: tuple[str, ...], fault: str) -> None:
+    """A profile whose limit is missing, negative, a hundred times as large or no number is refused, by its name."""
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    base = tmp_path / "profiles/base.yaml"
+    values = yaml.safe_load(base.read_text())
+    inner = values
+    for name in way[:-1]:
+        inner = inner[name]
+    old = inner.pop(way[-1])
+    if fault != "missing":
+        inner[way[-1]] = {"negative": -old, "100x": old * 100, "NaN": float("nan"), "text": "much"}[fault]
+    base.write_text(yaml.safe_dump(values))
+    with pytest.raises(RunbookError, match=way[-1]):
         load_profile(tmp_path, "base")

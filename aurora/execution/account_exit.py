@@ -22,8 +22,9 @@ from aurora.clock import Clock, iso
 from aurora.errors import JournalWriteError, LockHeld, RecordError, VenueRefusal
 from aurora.execution.flatten import ALARM_S, Flatten, Flattening
 from aurora.execution.order_journal import Book, OrderJournal
-from aurora.execution.router import exit_router
+from aurora.execution.router import ExitRouter
 from aurora.execution.takeover import take_over
+from aurora.market.mode import Mode
 from aurora.quotes.base import QuoteSource
 
 FOLDER = "runlocks"
@@ -64,7 +65,7 @@ class AccountExit:
                 return Flattening(reason=f"the venue was not reached within {self.clock.monotonic() - began:.0f} s")
             broker, source = venue
             return Flatten(
-                exit_router(broker, source.clock, orders),
+                ExitRouter(mode=Mode.LIVE, broker=broker, clock=source.clock, orders=orders),
                 broker,
                 source,
                 self._refs(),

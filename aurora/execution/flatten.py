@@ -10,7 +10,7 @@ from decimal import Decimal
 from aurora.brokers.base import Broker
 from aurora.errors import VenueRefusal
 from aurora.execution.recovery import Inquiry
-from aurora.execution.router import Decision, Router, Settlement
+from aurora.execution.router import Decision, ExitRouter, Settlement
 from aurora.market.instrument import Instrument
 from aurora.market.order import Order, OrderState, Side
 from aurora.market.position import Position
@@ -85,7 +85,7 @@ class Flatten:
 
     def __init__(
         self,
-        router: Router,
+        router: ExitRouter,
         broker: Broker,
         source: QuoteSource,
         next_ref: Callable[[], str],
@@ -218,7 +218,7 @@ class Flatten:
         return "; ".join([book.text, *(f"{symbol}: {why}" for symbol, why in waits if why)])
 
 
-def flatten_book(router: Router, broker: Broker, source: QuoteSource, next_ref: Callable[[], str], *,
+def flatten_book(router: ExitRouter, broker: Broker, source: QuoteSource, next_ref: Callable[[], str], *,
                  patience_s: float | None = PATIENCE_S) -> Flattening:  # fmt: skip
     """Flatten a session's whole book; see `Flatten`."""
     return Flatten(router, broker, source, next_ref, patience_s=patience_s).run()

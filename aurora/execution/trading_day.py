@@ -25,6 +25,7 @@ class TradingDay:
     carried_pnl_usd: P&L of the days before. high_water_usd: the most that P&L ever was (since promotion or an unlock).
     unlocked:     which unlock the high-water mark was last begun anew for.
     held_at_intent: by ref, the signed shares of its symbol that the venue had confirmed when an order was meant.
+    rejects:      the orders that the venue rejected.
     """
 
     use: DayUse = field(default_factory=DayUse)
@@ -38,6 +39,7 @@ class TradingDay:
     unlocked: str = ""
     last_prices: dict[str, Decimal] = field(default_factory=dict)
     held_at_intent: dict[str, int] = field(default_factory=dict)
+    rejects: set[str] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
         """Take one event of the journal in."""
@@ -95,6 +97,8 @@ class TradingDay:
             self.orders[data["ref"]], status=OrderStatus(data["status"]), filled=data["filled"], reason=data["reason"]
         )
         self.orders[data["ref"]] = state
+        if state.status is OrderStatus.REJECTED:
+            self.rejects.add(data["ref"])
         if state.status.is_final:
             self.use.count(state.order, max(state.filled, self.filled(state.order.ref)))
 

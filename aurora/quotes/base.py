@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Protocol
+from decimal import Decimal
+from typing import Protocol, runtime_checkable
 
 from aurora.clock import Clock
 from aurora.market.quote import Quote
@@ -37,3 +38,11 @@ class QuoteSource(Protocol):
 
     def close(self) -> None:
         """Give back files and sockets; a second call does nothing."""
+
+
+@runtime_checkable
+class PriorCloses(Protocol):
+    """What a quote source has, too, when it is told the closes of the session before (IBKR's tick type 9)."""
+
+    def prior_closes(self) -> Mapping[str, Decimal | None]:
+        """Return the prior close of each subscribed symbol in USD; None where none has come."""

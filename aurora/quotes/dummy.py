@@ -103,6 +103,10 @@ class DummyQuotes:
         elapsed = (instant - self._origin).total_seconds()
         return {symbol: walk.quote_at(elapsed, self._origin) for symbol, walk in self._walks.items()}
 
+    def prior_closes(self) -> Mapping[str, Decimal | None]:
+        """Return what each walk began at."""
+        return {symbol: walk.began_at for symbol, walk in self._walks.items()}
+
     @property
     def exhausted(self) -> bool:
         """True from the close on."""
@@ -123,6 +127,7 @@ class _Walk:
             round(self._random.uniform(40, 240), 2), self._random.uniform(1, 3), self._random.uniform(1, 2.5)
         )
         self._mid = self._character.mid
+        self.began_at = _usd(round(self._mid * 100))
         self._at = 0.0
         self._next = 0.0
         self._quote: Quote | None = None

@@ -56,8 +56,23 @@ def check_caps(caps: Caps, asks: Mapping[str, Decimal | None]) -> CapsCheck:
         )
     if caps.real_money and trade > caps.capital_usd * MOST_PCT_A_TRADE_LIVE / 100:
         problems.append(f"a trade of {trade:.2f} USD is above {MOST_PCT_A_TRADE_LIVE} % of {caps.capital_usd} USD")
+    problems += _exposure_problems(caps)
     problems += _share_problems(caps, asks)
     return CapsCheck(problems, trade, day, caps.daily_loss_limit_usd, caps.max_drawdown_usd, caps.min_trade_usd)
+
+
+def _exposure_problems(caps: Caps) -> list[str]:
+    """Return the limits on what is held that contradict each other."""
+    symbol, gross = caps.orders.max_symbol_exposure_usd, caps.orders.max_gross_exposure_usd
+    return [
+        f"{name} {value:.2f} USD is above {other} {limit:.2f} USD: it is never reached"
+        for name, value, other, limit in (
+            ("the cap a trade", caps.orders.per_trade_notional_usd, "the limit of a symbol", symbol),
+            ("models.max_weight_pct", caps.max_weight_usd, "the limit of a symbol", symbol),
+            ("the limit of a symbol", symbol, "the limit of all symbols", gross),
+        )
+        if value > limit
+    ]
 
 
 def _share_problems(caps: Caps, asks: Mapping[str, Decimal | None]) -> list[str]:

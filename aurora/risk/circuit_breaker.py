@@ -10,6 +10,8 @@ from aurora.risk.tripwires import Hold, HoldKind
 
 WARN_POLLS = 5
 WARN_KINDS = (HoldKind.WIDE, HoldKind.MISSED)
+STALL_FLOOR_S = Decimal(5)
+"""Less than this between two looks is a busy machine at a short interval, and no fault."""
 
 
 @dataclass(frozen=True)
@@ -19,21 +21,26 @@ class BreakerLimits:
     same_hold_polls:        the same HOLD of a symbol for so many polls running.
     hold_share_pct:         HOLDs as a share of a symbol's polls, looked at after `hold_share_after_polls` of them.
     no_tick_s:              seconds without a tick on any symbol.
+    stall_polls:            poll intervals between two looks (never less than STALL_FLOOR_S).
+    link_down_s:            seconds that a line to the venue is down.
     """
 
     same_hold_polls: int = 5
     hold_share_pct: Decimal = Decimal(10)
     hold_share_after_polls: int = 20
     no_tick_s: Decimal = Decimal(15)
+    stall_polls: int = 3
+    link_down_s: Decimal = Decimal(15)
 
 
 @dataclass
 class _Count:
-    """One symbol's polls and HOLDs (halts are in neither), and how long each kind has been running."""
+    """One symbol's polls and HOLDs (halts are in neither), and how long each kind has been running, now and before."""
 
     polls: int = 0
     holds: int = 0
     running: dict[HoldKind, int] = field(default_factory=dict)
+    before: dict[HoldKind, int] = field(default_factory=dict)
 
 
 class CircuitBreaker:
@@ -73,18 +80,39 @@ class CircuitBreaker:
         """Count one poll of `symbol` with the tripwires that fired; trips when they add up to an anomaly."""
         count = self._counts.setdefault(symbol, _Count())
         kinds = {hold.kind for hold in holds}
+        count.before = count.running
         if HoldKind.HALTED in kinds:
-            count.running.clear()  # a halt is the venue's doing; what runs before and after it is not one run
+            count.running = {}  # a halt is the venue's doing; what runs before and after it is not one run
             return
         count.polls += 1
         count.holds += bool(kinds)
-        count.running = {kind: count.running.get(kind, 0) + 1 for kind in kinds}
+        count.running = {kind: count.before.get(kind, 0) + 1 for kind in kinds}
         self._judge(symbol, count, holds)
+
+    def add_hold(self, symbol: str, hold: Hold) -> None:
+        """Count a HOLD of a symbol whose quote was fit in this poll: what the model made of it was not."""
+        count = self._counts.setdefault(symbol, _Count())
+        count.holds += not count.running
+        count.running[hold.kind] = count.before.get(hold.kind, 0) + 1
+        self._judge(symbol, count, [hold])
+
+    def warn(self, text: str) -> None:
+        """Tell of what a person should look at; nothing stops."""
+        self._on_warn(text)
 
     def count_ticks(self, seconds_since_any: float) -> None:
         """Trip when no symbol has had a tick for too long."""
         if seconds_since_any > self.limits.no_tick_s:
             self.trip(f"no tick on any symbol for {seconds_since_any:.1f} s, limit {self.limits.no_tick_s} s")
+
+    def count_gap(self, seconds: float, poll_sec: Decimal) -> None:
+        """Trip when the session has not looked for too long: what it did not see, it did not guard against."""
+        limit = max(self.limits.stall_polls * poll_sec, STALL_FLOOR_S)
+        if seconds > limit:
+            self.trip(
+                f"the loop stood still for {seconds:.1f} s, limit {limit} s ({self.limits.stall_polls} polls of "
+                f"{poll_sec} s, at least {STALL_FLOOR_S} s)"
+            )
 
     def hold_share_pct(self, symbol: str) -> Decimal:
         """Return which share of the symbol's polls was held, in percent."""

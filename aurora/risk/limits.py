@@ -21,18 +21,35 @@ class OrderLimits:
 
     per_trade_notional_usd, notional_daily_cap_usd, daily_fee_cap_usd: USD.
     collar_bps: how far beyond the far touch a limit price may be, in basis points.
+    max_symbol_exposure_usd, max_gross_exposure_usd: what is held and may still fill, of one symbol and of all, USD.
+    max_session_turnover_usd: what one session sends, the way out included, USD.
+    max_orders_per_min: orders of the account in any 60 s. max_day_rejects: rejects after which nothing opens that day.
+    The defaults are small: whoever forgets one sends little. Sessions take each of them from the profile.
     """
 
     per_trade_notional_usd: Decimal
     notional_daily_cap_usd: Decimal
     daily_fee_cap_usd: Decimal
     collar_bps: Decimal
+    max_symbol_exposure_usd: Decimal = Decimal(5000)
+    max_gross_exposure_usd: Decimal = Decimal(10_000)
+    max_session_turnover_usd: Decimal = Decimal(10_000)
+    max_orders_per_min: int = 30
+    max_day_rejects: int = 3
 
     def __post_init__(self) -> None:
-        for name in ("per_trade_notional_usd", "notional_daily_cap_usd", "daily_fee_cap_usd", "collar_bps"):
-            value = getattr(self, name)
-            if not (value.is_finite() and value >= 0):
+        for name, value in vars(self).items():
+            if not (Decimal(value).is_finite() and value >= 0):
                 raise SafetyStop(f"{name} was {value}; a limit is a number of at least 0.", todo="mend the profile")
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How fast orders go: sent by this session in USD; of the account in the last 60 s; rejects of the day."""
+
+    session_usd: Decimal = Decimal(0)
+    orders_last_min: int = 0
+    day_rejects: int = 0
 
 
 @dataclass
@@ -136,4 +153,42 @@ def check_opening(
         reasons.append(f"day's fees {use.fees_usd} USD, daily cap {limits.daily_fee_cap_usd} USD")
     if order.side is Side.SELL and order.quantity > position:
         reasons.append(f"short sale: sells {order.quantity} shares, holds {position}, limit 0 short")
+    return tuple(reasons)
+
+
+def check_exposure(order: Order, symbol_usd: Decimal, gross_usd: Decimal, limits: OrderLimits) -> tuple[str, ...]:
+    """Return why an opening `order` would hold too much of its symbol, or in all.
+
+    symbol_usd, gross_usd: what positions and working and unknown orders amount to, of the symbol and of all, in USD.
+    """
+    size = notional(order)
+    return tuple(
+        f"{name} would be {value + size:.2f} USD with what is in flight, limit {limit:.2f} USD"
+        for name, value, limit in (
+            (f"exposure of {order.symbol}", symbol_usd, limits.max_symbol_exposure_usd),
+            ("gross exposure", gross_usd, limits.max_gross_exposure_usd),
+        )
+        if value + size > limit
+    )
+
+
+def check_pace(order: Order, pace: Pace, exposure_usd: Decimal, limits: OrderLimits) -> tuple[str, ...]:
+    """Return why no order may open now: too many in a minute, too much traded in this session, too many rejects.
+
+    The turnover must also hold the way out of `exposure_usd`, as the day's cap does.
+    """
+    reasons = []
+    if pace.orders_last_min >= limits.max_orders_per_min:
+        reasons.append(f"{pace.orders_last_min} orders in the last 60 s, limit {limits.max_orders_per_min} orders")
+    size = notional(order)
+    turnover = pace.session_usd + size + (exposure_usd + size) * WAY_OUT
+    if turnover > limits.max_session_turnover_usd:
+        reasons.append(
+            f"session's turnover would be {turnover:.2f} USD with the way out, "
+            f"limit {limits.max_session_turnover_usd:.2f} USD"
+        )
+    if pace.day_rejects >= limits.max_day_rejects:
+        reasons.append(
+            f"{pace.day_rejects} rejects today, limit {limits.max_day_rejects} rejects: nothing opens until tomorrow"
+        )
     return tuple(reasons)

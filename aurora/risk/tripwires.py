@@ -27,6 +27,7 @@ class HoldKind(StrEnum):
     STALE = "stale"
     WIDE = "wide"
     FUTURE = "future"
+    SPIKE = "weight spike"
 
 
 @dataclass(frozen=True)
@@ -71,6 +72,30 @@ def check_quote(symbol: str, quote: Quote | None, now: datetime, limits: Tripwir
     limits = limits.of(symbol)
     holds = [_halted(quote), *_sides(quote), _age(quote, now, limits), _spread(quote, limits)]
     return tuple(hold for hold in holds if hold is not None)
+
+
+def check_weight(symbol: str, weight: Decimal, before: Decimal | None, max_change_pct: Decimal) -> tuple[Hold, ...]:
+    """Return the HOLD of a weight that jumped: |weight - before| above `max_change_pct` of the capital.
+
+    before: the answer of the bar before; None where there was none, and nothing to jump from.
+    """
+    change_pct = Decimal(0) if before is None else abs(weight - before) * 100
+    if change_pct <= max_change_pct:
+        return ()
+    reason = f"{symbol}: weight moved by {change_pct:.3f} % of the capital in a bar, limit {max_change_pct} %"
+    return (Hold(HoldKind.SPIKE, reason),)
+
+
+def check_prior_close(symbol: str, mid: Decimal | None, prior_close: Decimal | None, max_gap_pct: Decimal) -> str:
+    """Return why the first mid is too far from the prior close, both in USD (trading rule 13), or ""."""
+    if prior_close is None or not prior_close.is_finite() or prior_close <= 0:
+        return f"{symbol}: prior close {_shown(prior_close)}, so nobody knows how far the market has moved"
+    if mid is None or not mid.is_finite() or mid <= 0:
+        return f"{symbol}: mid {_shown(mid)}, so nobody knows how far the market has moved"
+    gap_pct = abs(mid / prior_close - 1) * 100
+    if gap_pct <= max_gap_pct:
+        return ""
+    return f"{symbol}: mid {mid} is {gap_pct:.2f} % from the prior close {prior_close}, limit {max_gap_pct} %"
 
 
 def _refuse_nan(quote: Quote) -> None:

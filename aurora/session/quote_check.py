@@ -9,8 +9,9 @@ from decimal import Decimal
 
 from aurora.errors import UsageError
 from aurora.market.quote import Quote
+from aurora.quotes.base import PriorCloses, QuoteSource
 from aurora.risk.caps import CapsCheck, check_caps
-from aurora.risk.tripwires import TripwireLimits, check_quote
+from aurora.risk.tripwires import TripwireLimits, check_prior_close, check_quote
 from aurora.session.services import Services
 from aurora.session.settings import caps_of, tripwire_limits
 
@@ -32,7 +33,10 @@ class SymbolLook:
 
 @dataclass(frozen=True)
 class QuoteLook:
-    """What the looks found. problems: symbols that no look found fit to decide on, with the last reason; empty is good.
+    """What the looks found.
+
+    problems: symbols that no look found fit to decide on, with the last reason, and those that are far from their prior
+    close (a split, a dividend: their old prices mean nothing); empty is good.
 
     realtime: the quotes are the venue's own, now. looks: how often each symbol was looked at, a second apart.
     """
@@ -69,10 +73,24 @@ def look_at_quotes(services: Services, symbols: list[str], quotes: str, looks: i
             realtime=source.realtime,
             looks=looks,
             symbols=seen,
-            problems=[tally.reason for tally in tallies.values() if tally.held == looks],
+            problems=[tally.reason for tally in tallies.values() if tally.held == looks]
+            + _check_closes(source, seen, Decimal(services.profile.risk.max_prior_close_gap_pct)),
             widest_bps=max((look.spread_bps for look in seen if look.spread_bps is not None), default=None),
             oldest_s=max((look.age_s for look in seen if look.age_s is not None), default=None),
         )
+
+
+def _check_closes(source: QuoteSource, seen: list[SymbolLook], max_gap_pct: Decimal) -> list[str]:
+    """Return whose mid is far from the prior close (rule 13); only real-time quotes must have one."""
+    closes = source.prior_closes() if isinstance(source, PriorCloses) else {}
+    if not (closes or source.realtime):
+        return []
+    found = [
+        check_prior_close(look.symbol, (look.bid + look.ask) / 2, closes.get(look.symbol), max_gap_pct)
+        for look in seen
+        if look.bid is not None and look.ask is not None  # without two sides it is held, which is told already
+    ]
+    return [reason for reason in found if reason]
 
 
 def check_caps_at_prices(services: Services, symbols: list[str], quotes: str) -> CapsCheck:

@@ -21,6 +21,7 @@ from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.kill_watch import KillWatch
 from aurora.risk.lockout import Lockout
 from aurora.session.account import account_id
+from aurora.session.heartbeat import Heartbeat, require_dead_man
 from aurora.session.loop import Session
 from aurora.session.outcry import Outcry
 from aurora.session.phases import p95
@@ -63,6 +64,7 @@ def run_session(
     """
     services.kill_switch.require_clear()
     check_request(request)
+    require_dead_man(services, request.mode)
     lockout = _lockout_of(services, request)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes))))
@@ -77,6 +79,7 @@ def run_session(
         capital = orders.join(attempt.id, Decimal(services.profile.capital_usd), equity)
         settings = settle_settings(request, services.profile, capital)
         outcry = stack.enter_context(Outcry(services, request.mode, lockout, attempt.id))
+        heartbeat = stack.enter_context(Heartbeat(services, request.mode, outcry.warn))
         session = Session(
             settings,
             source=source,
@@ -90,7 +93,7 @@ def run_session(
             lockout=lockout,
             ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
             on_progress=attempt.on_progress,
-            is_stopping=attempt.is_stopping,
+            is_stopping=heartbeat.beating(attempt.is_stopping),
             pause=_pause_of(services, source, stack),
         )
         for anomaly in anomalies:

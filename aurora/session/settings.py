@@ -57,6 +57,10 @@ class SessionSettings:
     tripwires: TripwireLimits
     breaker: BreakerLimits
     limits: OrderLimits
+    max_weight_change_pct: Decimal
+    halt_end_s: Decimal
+    loop_p95_ms: Decimal
+    no_trade_bars: int
 
 
 def settle_settings(request: SessionRequest, profile: Profile, equity_usd: Decimal) -> SessionSettings:
@@ -93,8 +97,14 @@ def settle_settings(request: SessionRequest, profile: Profile, equity_usd: Decim
             hold_share_pct=Decimal(risk.breaker.hold_share_pct),
             hold_share_after_polls=risk.breaker.hold_share_after_polls,
             no_tick_s=Decimal(risk.breaker.no_tick_s),
+            stall_polls=risk.breaker.stall_polls,
+            link_down_s=Decimal(risk.breaker.link_down_s),
         ),
         limits=order_limits(profile, capital),
+        max_weight_change_pct=Decimal(risk.max_weight_change_pct),
+        halt_end_s=Decimal(risk.halt_end_s),
+        loop_p95_ms=Decimal(profile.slo.loop_p95_ms),
+        no_trade_bars=profile.slo.no_trade_bars,
     )
 
 
@@ -117,6 +127,11 @@ def order_limits(profile: Profile, capital_usd: Decimal) -> OrderLimits:
         notional_daily_cap_usd=_share(capital_usd, risk.notional_daily_cap_pct),
         daily_fee_cap_usd=Decimal(risk.daily_fee_cap_usd),
         collar_bps=Decimal(risk.collar_bps),
+        max_symbol_exposure_usd=_share(capital_usd, risk.max_symbol_exposure_pct),
+        max_gross_exposure_usd=_share(capital_usd, risk.max_gross_exposure_pct),
+        max_session_turnover_usd=_share(capital_usd, risk.max_session_turnover_pct),
+        max_orders_per_min=risk.max_orders_per_min,
+        max_day_rejects=risk.max_day_rejects,
     )
 
 

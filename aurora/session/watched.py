@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from aurora.clock import Clock
+from aurora.market.link import LinkState, link_state_of
 from aurora.market.quote import Quote
 from aurora.quotes.base import QuoteSource
 
@@ -44,6 +45,10 @@ class WatchedQuotes:
     def exhausted(self) -> bool:
         """True when no later quote will ever come."""
         return self._source.exhausted
+
+    def link_state(self) -> LinkState:
+        """Return what is wrong with the source's line."""
+        return link_state_of(self._source)
 
     def close(self) -> None:
         """Close the source."""

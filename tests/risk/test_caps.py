@@ -55,7 +55,11 @@ def test_symbol_without_a_price_is_a_problem(ask: Decimal | None) -> None:
     ("change", "said"),
     [
         (
-            {"orders": OrderLimits(Decimal(6000), Decimal(10_000), Decimal(50), Decimal(10))},
+            {
+                "orders": replace(
+                    CAPS.orders, per_trade_notional_usd=Decimal(6000), max_symbol_exposure_usd=Decimal(6000)
+                )
+            },
             "do not fit in the daily cap",
         ),
         ({"min_trade_usd": Decimal(1001)}, "min_trade_usd 1001 is above the cap a trade, 1000.00 USD"),
@@ -64,6 +68,18 @@ def test_symbol_without_a_price_is_a_problem(ask: Decimal | None) -> None:
             "daily loss limit 2001.00 USD is above the drawdown limit 2000.00 USD",
         ),
         ({"orders": OrderLimits(Decimal(1000), Decimal(10_000), Decimal(501), Decimal(10))}, "daily fee cap 501 USD"),
+        (
+            {"orders": replace(CAPS.orders, max_symbol_exposure_usd=Decimal(999)), "max_weight_usd": Decimal(999)},
+            "the cap a trade 1000.00 USD is above the limit of a symbol 999.00 USD",
+        ),
+        (
+            {"max_weight_usd": Decimal(5001)},
+            "models.max_weight_pct 5001.00 USD is above the limit of a symbol 5000.00 USD",
+        ),
+        (
+            {"orders": replace(CAPS.orders, max_gross_exposure_usd=Decimal(4999))},
+            "the limit of a symbol 5000.00 USD is above the limit of all symbols 4999.00 USD",
+        ),
         ({"real_money": True, "capital_usd": Decimal(40_000)}, "a trade of 1000.00 USD is above 2 % of 40000 USD"),
     ],
 )

@@ -141,3 +141,42 @@ def test_breaker_trips_exactly_by_its_two_rules(polls: list[tuple[Hold, ...]]) -
         expected |= max(runs.values()) >= 5
         expected |= len(counted) >= 20 and Decimal(sum(counted)) / len(counted) > Decimal("0.1")
     assert feed(CircuitBreaker(), *polls).locked is expected
+
+
+SPIKE = Hold(HoldKind.SPIKE, "SPY: weight moved by 3 %")
+
+
+def test_hold_of_the_model_counts_like_one_of_the_quote() -> None:
+    """Trading rule 11: a weight that jumps five polls running locks out; one poll without it begins anew."""
+    breaker = CircuitBreaker()
+    for number in range(9):
+        feed(breaker, ())
+        if number != 4:
+            breaker.add_hold("SPY", SPIKE)
+    assert not breaker.locked
+    feed(breaker, ())
+    breaker.add_hold("SPY", SPIKE)
+    assert breaker.anomalies == ["weight spike for 5 polls running (SPY: weight moved by 3 %)"]
+
+
+def test_poll_is_held_once() -> None:
+    """A poll counts as held once, whatever held it."""
+    breaker = feed(CircuitBreaker(), (STALE,))
+    breaker.add_hold("SPY", SPIKE)
+    assert breaker.hold_share_pct("SPY") == 100
+
+
+@pytest.mark.parametrize(
+    ("seconds", "poll_sec", "said"),
+    [
+        (15.0, "5", []),
+        (15.1, "5", ["the loop stood still for 15.1 s, limit 15 s (3 polls of 5 s, at least 5 s)"]),
+        (5.0, "0.1", []),
+        (5.1, "0.1", ["the loop stood still for 5.1 s, limit 5 s (3 polls of 0.1 s, at least 5 s)"]),
+    ],
+)
+def test_loop_that_stands_still_is_an_anomaly(seconds: float, poll_sec: str, said: list[str]) -> None:
+    """More than three intervals between two looks is an anomaly; under five seconds it is a busy machine."""
+    breaker = CircuitBreaker()
+    breaker.count_gap(seconds, Decimal(poll_sec))
+    assert breaker.anomalies == said

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,7 +9,18 @@ from hypothesis import strategies as st
 
 from aurora.errors import SafetyStop
 from aurora.market.order import Side
-from aurora.risk.limits import DayUse, OrderLimits, check_collar, check_opening, check_shape, is_reducing, notional
+from aurora.risk.limits import (
+    DayUse,
+    OrderLimits,
+    Pace,
+    check_collar,
+    check_exposure,
+    check_opening,
+    check_pace,
+    check_shape,
+    is_reducing,
+    notional,
+)
 from tests.trading import make_order
 
 LIMITS = OrderLimits(Decimal(1000), Decimal(5000), Decimal(20), Decimal(10))
@@ -194,3 +206,49 @@ def test_limit_that_is_none_raises(name: str, value: str) -> None:
     """NaN as a limit would let everything pass: it raises."""
     with pytest.raises(SafetyStop, match=name):
         OrderLimits(**{**vars(LIMITS), name: Decimal(value)})
+
+
+SMALL = replace(
+    LIMITS,
+    max_symbol_exposure_usd=Decimal(1500),
+    max_gross_exposure_usd=Decimal(3000),
+    max_session_turnover_usd=Decimal(4000),
+    max_orders_per_min=3,
+    max_day_rejects=2,
+)
+
+
+@pytest.mark.parametrize(
+    ("symbol_usd", "gross_usd", "said"),
+    [
+        ("659.5", "659.5", ""),
+        ("659.51", "659.51", "exposure of SPY would be 1500.01 USD with what is in flight, limit 1500.00 USD"),
+        ("0", "2159.5", ""),
+        ("0", "2159.51", "gross exposure would be 3000.01 USD with what is in flight, limit 3000.00 USD"),
+    ],
+)
+def test_exposure_has_a_limit_of_a_symbol_and_of_all(symbol_usd: str, gross_usd: str, said: str) -> None:
+    """Trading rule 9: what is held and in flight, with the order, stays under the symbol's limit and that of all."""
+    reasons = check_exposure(make_order(), Decimal(symbol_usd), Decimal(gross_usd), SMALL)
+    assert "; ".join(reasons) == said
+
+
+@pytest.mark.parametrize(
+    ("pace", "exposure_usd", "said"),
+    [
+        (Pace(), "0", ""),
+        (Pace(orders_last_min=2), "0", ""),
+        (Pace(orders_last_min=3), "0", "3 orders in the last 60 s, limit 3 orders"),
+        (Pace(Decimal(2000)), "0", ""),
+        (
+            Pace(Decimal(2000)),
+            "1000",
+            "session's turnover would be 4717.81 USD with the way out, limit 4000.00 USD",
+        ),
+        (Pace(day_rejects=1), "0", ""),
+        (Pace(day_rejects=2), "0", "2 rejects today, limit 2 rejects: nothing opens until tomorrow"),
+    ],
+)
+def test_pace_has_limits(pace: Pace, exposure_usd: str, said: str) -> None:
+    """Orders in a minute, a session's turnover and a day's rejects are limited, each with value, limit and unit."""
+    assert "; ".join(check_pace(make_order(), pace, Decimal(exposure_usd), SMALL)) == said

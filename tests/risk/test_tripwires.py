@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from aurora.errors import SafetyStop
 from aurora.market.quote import Quote
-from aurora.risk.tripwires import HoldKind, TripwireLimits, check_quote
+from aurora.risk.tripwires import HoldKind, TripwireLimits, check_prior_close, check_quote, check_weight
 from tests.trading import START, make_quote
 
 LIMITS = TripwireLimits(Decimal("1.5"), Decimal(50))
@@ -139,3 +139,38 @@ def test_only_sound_quotes_pass(bid: Decimal | None, ask: Decimal | None, age_s:
     assert ask is not None
     assert 0 < bid <= ask
     assert (ask - bid) / ((ask + bid) / 2) <= Decimal("0.005")
+
+
+@pytest.mark.parametrize(
+    ("weight", "before", "said"),
+    [
+        ("0.01", None, []),
+        ("0.01", "-0.01", []),
+        ("0.01", "-0.01001", ["SPY: weight moved by 2.001 % of the capital in a bar, limit 2 %"]),
+        ("-0.5", "0.5", ["SPY: weight moved by 100.000 % of the capital in a bar, limit 2 %"]),
+    ],
+)
+def test_weight_that_jumps_is_a_hold(weight: str, before: str | None, said: list[str]) -> None:
+    """A weight that moves by more than the limit from one bar to the next is a HOLD; the first has no bar before."""
+    holds = check_weight("SPY", Decimal(weight), None if before is None else Decimal(before), Decimal(2))
+    assert [hold.reason for hold in holds] == said
+
+
+@pytest.mark.parametrize(
+    ("mid", "close", "said"),
+    [
+        ("115", "100", ""),
+        ("85", "100", ""),
+        ("115.01", "100", "SPY: mid 115.01 is 15.01 % from the prior close 100, limit 15 %"),
+        ("50", "100", "SPY: mid 50 is 50.00 % from the prior close 100, limit 15 %"),
+        ("100", None, "SPY: prior close missing, so nobody knows how far the market has moved"),
+        ("100", "NaN", "SPY: prior close NaN, so nobody knows how far the market has moved"),
+        ("100", "0", "SPY: prior close 0, so nobody knows how far the market has moved"),
+        ("NaN", "100", "SPY: mid NaN, so nobody knows how far the market has moved"),
+        (None, "100", "SPY: mid missing, so nobody knows how far the market has moved"),
+    ],
+)
+def test_gap_to_the_prior_close_is_a_problem(mid: str | None, close: str | None, said: str) -> None:
+    """Trading rule 13: a first mid over 15 % from the prior close is red, and so is what can't be compared."""
+    values = [None if text is None else Decimal(text) for text in (mid, close)]
+    assert check_prior_close("SPY", values[0], values[1], Decimal(15)) == said

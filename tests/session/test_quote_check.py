@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -65,3 +66,35 @@ def test_caps_are_held_against_the_asks(tmp_path: Path) -> None:
     assert check_caps_at_prices(FakeServices(tmp_path), ["SPY", "TSLA"], "dummy").problems == []
     dear = FakeServices(tmp_path, source=ScriptedQuotes(steady("5000", "5001")))
     assert check_caps_at_prices(dear, ["SPY"], "scripted").problems[0].startswith("SPY: one share costs 5001 USD")
+
+
+class Told(ScriptedQuotes):
+    """A source that is told prior closes."""
+
+    closes: Mapping[str, Decimal | None] = {}
+
+    def prior_closes(self) -> Mapping[str, Decimal | None]:
+        return self.closes
+
+
+@pytest.mark.parametrize(
+    ("close", "problems"),
+    [
+        ("168.00", []),
+        ("84.00", ["SPY: mid 168.005 is 100.01 % from the prior close 84.00, limit 15 %"]),
+        (None, ["SPY: prior close missing, so nobody knows how far the market has moved"]),
+    ],
+)
+def test_symbol_far_from_its_prior_close_is_a_problem(tmp_path: Path, close: str | None, problems: list[str]) -> None:
+    """Trading rule 13: a first mid over 15 % from the prior close is a red preflight (a split)."""
+    source = Told(steady())
+    source.closes = {"SPY": None if close is None else Decimal(close)}
+    assert look_at_quotes(FakeServices(tmp_path, source=source), ["SPY"], "scripted").problems == problems
+
+
+def test_real_time_quotes_must_tell_their_prior_close(tmp_path: Path) -> None:
+    """Trading rule 13: what is not known is not green: real-time quotes without a prior close are a problem."""
+    source = ScriptedQuotes(steady())
+    source.realtime = True
+    look = look_at_quotes(FakeServices(tmp_path, source=source), ["SPY"], "scripted")
+    assert look.problems == ["SPY: prior close missing, so nobody knows how far the market has moved"]

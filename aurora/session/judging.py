@@ -1,0 +1,78 @@
+"""The eyes of a session: the quotes of an instant, held against tripwires, clock and circuit breaker."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+from aurora.brokers.base import Broker
+from aurora.market.link import link_state_of
+from aurora.risk.circuit_breaker import CircuitBreaker
+from aurora.risk.halts import HaltWatch
+from aurora.risk.link_watch import LinkWatch
+from aurora.risk.tripwires import check_quote
+from aurora.session.poll import Poll
+from aurora.session.settings import SessionSettings
+from aurora.session.tally import Tally
+from aurora.session.timetable import Timetable
+from aurora.session.watched import WatchedQuotes
+
+CLOCK_JUMP_S = 2.0
+
+
+class Judge:
+    """Per poll: look → judge. `bids` are the last valid ones, in USD a share, by which what is held is marked."""
+
+    def __init__(
+        self,
+        settings: SessionSettings,
+        source: WatchedQuotes,
+        broker: Broker,
+        times: Timetable,
+        breaker: CircuitBreaker,
+        tally: Tally,
+    ) -> None:
+        self.bids: dict[str, Decimal] = {}
+        self._settings = settings
+        self._source = source
+        self._broker = broker
+        self._times = times
+        self._breaker = breaker
+        self._tally = tally
+        self._halts = HaltWatch(settings.halt_end_s)
+        self._links = LinkWatch(settings.breaker.link_down_s)
+        self._looked_s: float | None = None
+
+    def look(self) -> Poll:
+        """Return a new poll with the quotes of now; a clock that was set and a loop that stood still are anomalies."""
+        self._tally.polls += 1
+        now_s = self._source.clock.monotonic()
+        if self._looked_s is not None:
+            self._breaker.count_gap(now_s - self._looked_s, self._settings.poll_sec)
+        self._looked_s = now_s
+        jump = self._times.clock_jump_s
+        if abs(jump) > CLOCK_JUMP_S:
+            self._breaker.trip(f"the clock jumped by {jump:.1f} s, limit {CLOCK_JUMP_S} s")
+        poll = Poll(self._tally.polls, self._times.due, self._source.clock.now(), since=self._source.drain())
+        poll.quotes = self._source.poll()
+        self._source.drain()  # what this very look saw stands in `quotes`
+        lines = {"quotes": link_state_of(self._source), self._broker.name: link_state_of(self._broker)}
+        for anomaly in self._links.check(lines, now_s):
+            self._breaker.trip(anomaly)
+        return poll
+
+    def judge(self, poll: Poll) -> None:
+        """Hold each symbol whose quote sets a tripwire off; the breaker counts. Raises SafetyStop for NaN."""
+        for _, symbol, seen in poll.since:
+            if seen is not None and seen.halted:
+                self._halts.note_halt(symbol)
+        for symbol, quote in poll.quotes.items():
+            found = check_quote(symbol, quote, poll.at, self._settings.tripwires)
+            holds = self._halts.check(symbol, found, poll.at)
+            self._breaker.count_poll(symbol, holds)
+            if holds:
+                poll.holds[symbol] = holds
+                self._tally.holds += 1
+            elif quote is not None and quote.bid is not None:
+                self.bids[symbol] = quote.bid
+        ticks = [quote.at for quote in poll.quotes.values() if quote is not None]
+        self._breaker.count_ticks((poll.at - max(ticks, default=self._times.started)).total_seconds())
