@@ -76,7 +76,7 @@ def verify(
     result = Verified()
     ledger = _check_ledger(runs, raw, signature, trust, witnesses, result)
     persons = Verifier(trust, listed_as_engine(trust.signers))
-    result.findings += persons.acts(ledger.events)
+    result.findings += persons.acts(ledger.events) if names is None else []
     each = names is not None if each_signature is None else each_signature
     renders = names is not None if renders is None else renders
     checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders, persons)
