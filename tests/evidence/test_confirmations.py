@@ -158,7 +158,7 @@ def test_key_that_has_ended_a_moment_after_it_signed(desk: Records) -> None:
     events = read_journal(folder_of(desk) / "journal.jsonl").events
     last = max(datetime.fromisoformat(each.ts) for each in events if each.type in ("prompt.answered", "run.resumed"))
     end = last.replace(microsecond=0) + timedelta(seconds=1)
-    wait_until(lambda: datetime.now(UTC) > end)
+    wait_until(lambda: datetime.now(UTC) > end + timedelta(seconds=1))  # ssh-keygen counts the whole last second
     signers = desk.runs / "allowed_signers"
     limited = f'review@aurora",valid-before="{end:%Y%m%d%H%M%S}Z'
     signers.write_text(signers.read_text().replace("review@aurora", limited))
