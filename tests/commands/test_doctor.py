@@ -76,12 +76,12 @@ def test_a_run_that_can_not_be_read_is_bad(project: Project) -> None:
 
 
 def test_persons_key_is_tried(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A key that is named either signs, under a name, or is bad with what to do; where none is named nothing is said."""
+    """A named key signs under a name, or is bad with what to do; where none is named nothing is said."""
+    ensure_key(project.root, project.runs)
     assert not any("can sign here" in finding.what for finding in examine(project))
     key = make_key(tmp_path / "alice")
     monkeypatch.setenv("AURORA_PERSON_KEY", str(key))
     assert any("does not sign" in finding.what and "keys add" in finding.todo for finding in bad(project))
-    ensure_key(project.root, project.runs)
     now, public = SystemClock().now(), key.with_name("alice.pub")
     add_person(project.root, project.runs, "alice@desk", public, roles=("confirm",), until=None, now=now)
     assert any(finding.what.startswith("alice@desk can sign here") for finding in examine(project))
