@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -23,7 +24,7 @@ from aurora.errors import OperatorError, ResumeRefused, UsageError
 from aurora.evidence.persons import VARIABLE
 from aurora.journal import hash_of_line
 from tests.engine.kit import Lab, Ran, Recorder, kill, wait_until
-from tests.evidence.people import LIVE, LiveRecords, Says, make_key
+from tests.evidence.people import LIVE, LiveRecords, Says, make_key, ssh_agent
 
 REAL = shutil.which("ssh-keygen")
 SLOW = """
@@ -132,6 +133,32 @@ def test_run_that_asks_does_not_start_without_a_key(desk: LiveRecords, tmp_path:
     assert "KEY_ROLE" in refused(desk, desk.live_desk(signatory=desk.signatory(desk.key))).what
     keeper = desk.keeper()
     assert "Nobody signs" in refused(desk, Desk(Recorder(), Says(), on_end=keeper.closed, keeper=keeper)).what
+
+
+def test_run_that_asks_does_not_start_with_a_key_that_can_not_sign(
+    desk: LiveRecords, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A passphrase that nobody can be asked for, a 0644 key, no ssh-keygen: said before anything ran."""
+    monkeypatch.delenv("SSH_AUTH_SOCK", raising=False)
+    locked = make_key(tmp_path / "locked", "secret words")
+    desk.enter("bob@desk", locked)
+    assert "ssh-add" in refused(desk, desk.live_desk(signatory=desk.signatory(locked))).todo
+    desk.alice.chmod(0o644)
+    assert "chmod 600" in refused(desk, desk.live_desk()).todo
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert "install OpenSSH" in refused(desk, desk.live_desk()).todo
+
+
+def test_key_in_an_agent_signs_the_answer(desk: LiveRecords, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The .pub of a key that a real ssh-agent holds; the private half is nowhere else."""
+    public = desk.alice.with_name("alice.pub").rename(tmp_path / "agents.pub")
+    with ssh_agent() as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        subprocess.run(["ssh-add", "-q", desk.alice], check=True, stdin=subprocess.DEVNULL)
+        desk.alice.unlink()
+        ran = desk.confirm(desk.live_desk(signatory=desk.signatory(public)))
+    assert ran.of("prompt.answered")[0]["signature"]["principal"] == "alice@desk"
+    assert desk.found(ran.folder.name) == set()
 
 
 def test_run_that_asks_nobody_needs_no_key(desk: LiveRecords) -> None:
