@@ -26,7 +26,7 @@ from aurora.evidence.files import render_reports
 from aurora.evidence.findings import Finding
 from aurora.evidence.ledger import Head, LedgerText, read_ledger
 from aurora.evidence.persons import listed_as_engine
-from aurora.evidence.reviews import check_reviews, reviewed_at
+from aurora.evidence.reviews import check_reviews
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import SignatureRefused, Trust
 from aurora.journal import Event, parse_journal, read_journal
@@ -245,8 +245,7 @@ class _Checker:
         if name != run or details.get("ledger") != {"seq": opening.seq, "sha256": opening.sha256}:
             yield Finding("RUN_MISMATCH", run, f"evidence.json speaks of another run: {name}")
         yield from self._files(run, folder, subjects)
-        when = reviewed_at(self.ledger.events, run, evidence)
-        yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, when)
+        yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, self.ledger.events)
         yield from self._journal(run, folder, head, events)
         if self.renders:
             yield from self._report(run, folder, details)
