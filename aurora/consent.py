@@ -7,7 +7,7 @@ So no text of a runbook, whatever it holds, can begin a line of its own, and no 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -65,12 +65,13 @@ def unlocking(act: Mapping[str, Any]) -> bytes:
             "issue": act["issue"],
             "at": act["at"],
         },
+        _ascii,
     )
 
 
 def clearing(act: Mapping[str, Any]) -> bytes:
     """Return the lines of a kill flag's clearing: what was in the flag, why it goes, and when."""
-    return _lines("kill-clear", {"flag": act["flag"], "reason": act["reason"], "at": act["at"]})
+    return _lines("kill-clear", {"flag": act["flag"], "reason": act["reason"], "at": act["at"]}, _ascii)
 
 
 def readiness(run: str, at: str) -> bytes:
@@ -83,9 +84,15 @@ def answers_of(lines: Sequence[str], ticks: Sequence[bool]) -> list[dict[str, st
     return [{"line": line, "answer": "yes" if yes else "no"} for line, yes in zip(lines, ticks, strict=False)]
 
 
-def _lines(kind: str, values: Mapping[str, Any]) -> bytes:
-    shown = [f"aurora-{kind}/1", *(f"{name}: {_json(value)}" for name, value in values.items())]
+def _lines(kind: str, values: Mapping[str, Any], form: Callable[[Any], str] | None = None) -> bytes:
+    form = form or _json
+    shown = [f"aurora-{kind}/1", *(f"{name}: {form(value)}" for name, value in values.items())]
     return "".join(f"{line}\n" for line in shown).encode()
+
+
+def _ascii(value: Any) -> str:
+    """Return JSON for texts that nobody here chose, such as a venue's: whatever they hold, a lockout can be lifted."""
+    return json.dumps(value, allow_nan=False, separators=(",", ":"))
 
 
 def _json(value: Any) -> str:

@@ -68,6 +68,17 @@ def test_text_that_tools_write_differently_is_not_signed(text: str) -> None:
         waiver("RUN", "h", "step", text)
 
 
+def test_lockout_can_be_lifted_whatever_a_venue_said() -> None:
+    """A venue's words are signed with whatever is in them: no character of theirs keeps a lockout standing."""
+    anomaly = {"reason": 'reject\x7f\ud800\nmode: "paper"', "session": "s", "at": "t"}
+    act = {"mode": "live", "anomalies": [anomaly], "root_cause": "x", "issue": 7, "at": "now"}
+    lines = unlocking(act).decode("ascii").split("\n")
+    assert [line.split(":")[0] for line in lines] == [
+        "aurora-unlock/1", "mode", "anomalies", "root-cause", "issue", "at", "",
+    ]  # fmt: skip
+    assert json.loads(lines[2].removeprefix("anomalies: ")) == [[anomaly["reason"], "s", "t"]]
+
+
 def test_words_of_one_kind_are_none_of_another() -> None:
     """The first line tells the kinds apart, so a signature under one says nothing under another."""
     act: dict[str, Any] = {"mode": "live", "anomalies": [], "root_cause": "x", "issue": None, "at": "now"}

@@ -16,6 +16,7 @@ from importlib import metadata
 from typing import Literal
 
 import aurora
+from aurora.clock import SystemClock
 from aurora.commands.parser import Invocation
 from aurora.engine.faults import RunbookError
 from aurora.engine.functions import FunctionTable
@@ -24,7 +25,8 @@ from aurora.engine.locks import holder_of
 from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
 from aurora.engine.records import records
-from aurora.errors import AuroraError
+from aurora.errors import AuroraError, RecordError
+from aurora.evidence.persons import VARIABLE, PersonSignatory
 
 LOW_DISK_MB = 500
 MARKS = {"good": "✔", "note": "!", "bad": "✘"}
@@ -53,7 +55,7 @@ def execute(project: Project, _invocation: Invocation) -> int:
 
 def examine(project: Project) -> Iterator[Finding]:
     """Yield every finding; a check that itself fails is a bad finding, never a traceback."""
-    for check in (_versions, _tools, _clock, _records, _permissions, _services, _runbooks, _unfinished):
+    for check in (_versions, _tools, _clock, _records, _person, _permissions, _services, _runbooks, _unfinished):
         yield from _guarded(check, project)
 
 
@@ -62,6 +64,19 @@ def _guarded(check: Callable[[Project], Iterator[Finding]], project: Project) ->
         yield from check(project)
     except (OSError, AuroraError) as error:
         yield Finding("bad", f"{check.__name__.strip('_')} can't be looked at: {error}")
+
+
+def _person(project: Project) -> Iterator[Finding]:
+    """Yield whether the person here could say yes on a live profile; a security key wants a touch for the trial."""
+    signatory = PersonSignatory(project.root, project.runs)
+    if not signatory.is_configured:
+        return
+    try:
+        signed = signatory.ready("doctor", SystemClock().now())
+    except RecordError as error:
+        yield Finding("bad", f"the key that {VARIABLE} names does not sign: {error.what}", error.todo)
+    else:
+        yield Finding("good", f"{signed.principal} can sign here, with {signed.key}")
 
 
 def _versions(_: Project) -> Iterator[Finding]:

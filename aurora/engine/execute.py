@@ -153,6 +153,7 @@ def _reopen(
     _refuse_finished(record, how.waive)
     prepared, changes = _prepared_again(project, record, accept_changes=how.accept_changes)
     _refuse_settled(record.state, how.settle)
+    _refuse_unsigned_settling(prepared, how.settle)
     waived = waivers(prepared.plan, record.state, prepared.policy, how.waive, how.reason, os_user())
     signals = held.enter_context(Signals())
     held.enter_context(signals.caught())
@@ -297,6 +298,16 @@ def _refuse_settled(state: RunState, settle: Mapping[str, str]) -> None:
                 means="nothing was run",
                 todo=f"steps that had begun when the engine ended: {', '.join(unknown) or 'none'}",
             )
+
+
+def _refuse_unsigned_settling(prepared: Prepared, settle: Mapping[str, str]) -> None:
+    """Refuse, on a live profile, a word on the command line that counts for a step: at the terminal it is signed."""
+    if settle and prepared.is_live and not only_reduces_orders(prepared):
+        raise UsageError(
+            f"On the live profile {prepared.profile.name} what became of a step is signed by who says it.",
+            means="nothing was run",
+            todo="leave --settle out: the question is asked at the terminal",
+        )
 
 
 def _locks(prepared: Prepared, run: str) -> Locks:

@@ -137,12 +137,12 @@ class Signing:
 def require_person(
     prepared: Prepared, signatory: Signatory | None, run: str, now: Callable[[], datetime], *, asks: bool
 ) -> Signed | None:
-    """Return who signs in a run on a live profile; None elsewhere, and where nobody can and nobody has to.
+    """Return who signs in a run on a live profile; None elsewhere, and in one that only reduces: it waits for no key.
 
-    asks: whether the run asks a person anything. Raises OperatorError when it does, and nobody here can sign. A run
-    that only reduces does not wait for a key.
+    asks: whether the run asks a person anything; without a question no key is tried. Raises OperatorError when it does,
+    and nobody here can sign.
     """
-    if not prepared.is_live or only_reduces_orders(prepared):
+    if not asks or not prepared.is_live or only_reduces_orders(prepared):
         return None
     error: Exception = RecordError("Nobody signs here.")
     if signatory is not None:
@@ -150,8 +150,6 @@ def require_person(
             return signatory.ready(run, now())
         except (RecordError, OSError) as refused:
             error = refused
-    if not asks:
-        return None
     todo = error.todo if isinstance(error, RecordError) and error.todo else "name a person's key, and start it again"
     raise OperatorError(
         f"{prepared.plan.root.name} asks a person, and on the live profile {prepared.profile.name} a person signs what "

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -64,13 +64,15 @@ def reviewed_at(events: Iterable[Event], run: str, evidence: bytes) -> dict[str,
 
 
 def check_reviews(
-    run: str, folder: Path, evidence: bytes, trust: Trust, engine: frozenset[str], when: Mapping[str, datetime]
+    run: str, folder: Path, evidence: bytes, trust: Trust, engine: frozenset[str], events: Sequence[Event]
 ) -> Iterator[Finding]:
     """Yield who reviewed a run, and what only looks like a review.
 
-    when: at what time who did, as the ledger has it; a review that it does not know must be by a key that counts now.
+    events: the ledger's, which say who did at what time; a review that they do not know needs a key that counts now.
     """
-    for path in reviews_of(folder):
+    there = reviews_of(folder)
+    when = reviewed_at(events, run, evidence) if there else {}  # the whole ledger is looked through
+    for path in there:
         who = path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
         if not path.name.endswith(_SUFFIX) or not PLAIN.fullmatch(who) or path.is_symlink() or not path.is_file():
             yield Finding("SUBJECT_UNKNOWN", run, f"{path.name} was added after the seal, and is no review")

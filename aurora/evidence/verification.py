@@ -28,7 +28,7 @@ from aurora.evidence.findings import Finding
 from aurora.evidence.keys import engine_public_keys
 from aurora.evidence.ledger import Head, LedgerText, read_ledger
 from aurora.evidence.persons import listed_as_engine
-from aurora.evidence.reviews import check_reviews, reviewed_at
+from aurora.evidence.reviews import check_reviews
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import SignatureRefused, Trust
 from aurora.evidence.witness import SKEW, Witness
@@ -79,7 +79,7 @@ def verify(
     result = Verified()
     ledger = _check_ledger(runs, raw, signature, trust, witnesses, result)
     persons = Verifier(trust, listed_as_engine(trust.signers))
-    result.findings += persons.acts(ledger.events)
+    result.findings += persons.acts(ledger.events) if names is None else []
     each = names is not None if each_signature is None else each_signature
     renders = names is not None if renders is None else renders
     checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders, persons)
@@ -268,8 +268,7 @@ class _Checker:
         if name != run or details.get("ledger") != {"seq": opening.seq, "sha256": opening.sha256}:
             yield Finding("RUN_MISMATCH", run, f"evidence.json speaks of another run: {name}")
         yield from self._files(run, folder, subjects)
-        when = reviewed_at(self.ledger.events, run, evidence)
-        yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, when)
+        yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, self.ledger.events)
         yield from self._journal(run, folder, head, events)
         yield from self._envelope(run, folder, evidence)
         if self.renders:

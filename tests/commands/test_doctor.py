@@ -6,9 +6,13 @@ from pathlib import Path
 
 import pytest
 
+from aurora.clock import SystemClock
 from aurora.commands.doctor import Finding, examine
 from aurora.engine.project import Project
+from aurora.evidence.keys import ensure_key
+from aurora.evidence.signers import add_person
 from aurora.journal import Journal
+from tests.evidence.people import make_key
 
 
 @pytest.fixture
@@ -69,3 +73,15 @@ def test_a_run_that_can_not_be_read_is_bad(project: Project) -> None:
     folder.mkdir()
     (folder / "journal.jsonl").write_text("no\njournal\n")
     assert any(folder.name in finding.what for finding in bad(project))
+
+
+def test_persons_key_is_tried(project: Project, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A named key signs under a name, or is bad with what to do; where none is named nothing is said."""
+    ensure_key(project.root, project.runs)
+    assert not any("can sign here" in finding.what for finding in examine(project))
+    key = make_key(tmp_path / "alice")
+    monkeypatch.setenv("AURORA_PERSON_KEY", str(key))
+    assert any("does not sign" in finding.what and "keys add" in finding.todo for finding in bad(project))
+    now, public = SystemClock().now(), key.with_name("alice.pub")
+    add_person(project.root, project.runs, "alice@desk", public, roles=("confirm",), until=None, now=now)
+    assert any(finding.what.startswith("alice@desk can sign here") for finding in examine(project))

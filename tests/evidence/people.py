@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -60,6 +62,21 @@ def make_key(path: Path, passphrase: str = "") -> Path:
     words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", passphrase, "-C", "", "-f", str(path)]
     subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
     return path
+
+
+@contextmanager
+def ssh_agent() -> Iterator[str]:
+    """Start an agent and yield its socket; end both."""
+    socket = f"/tmp/aurora-person-{os.getpid()}"  # a socket's path is short
+    with subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        process.stdout.readline()  # it says where it listens once it does
+        try:
+            yield socket
+        finally:
+            process.terminate()
+            process.wait()
+            Path(socket).unlink(missing_ok=True)
 
 
 class LiveRecords(Records):

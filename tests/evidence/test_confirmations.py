@@ -7,7 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from aurora.evidence.confirmations import Verifier
 from aurora.evidence.persons import listed_as_engine
 from aurora.evidence.signing import Trust
 from aurora.journal import read_journal
-from tests.engine.kit import ROOT, bound_steps
+from tests.engine.kit import ROOT, bound_steps, wait_until
 from tests.evidence.people import LiveRecords, make_key
 from tests.evidence.sealed import Records, copy_of, rechained
 
@@ -151,6 +151,18 @@ def test_confirmation_is_checked_at_its_own_time(desk: Records) -> None:
     assert desk.found() == set()
     signers.write_text(text.replace("review@aurora", 'review@aurora",valid-before="20200101Z'))
     assert desk.found() == {"KEY_EXPIRED"}
+
+
+def test_key_that_has_ended_a_moment_after_it_signed(desk: Records) -> None:
+    """What counts is the time of the signed line, not that of the look at it."""
+    events = read_journal(folder_of(desk) / "journal.jsonl").events
+    last = max(datetime.fromisoformat(each.ts) for each in events if each.type in ("prompt.answered", "run.resumed"))
+    end = last.replace(microsecond=0) + timedelta(seconds=1)
+    wait_until(lambda: datetime.now(UTC) > end + timedelta(seconds=1))  # ssh-keygen counts the whole last second
+    signers = desk.runs / "allowed_signers"
+    limited = f'review@aurora",valid-before="{end:%Y%m%d%H%M%S}Z'
+    signers.write_text(signers.read_text().replace("review@aurora", limited))
+    assert desk.found() == set()
 
 
 def test_confirmation_by_a_key_that_is_revoked_or_gone(desk: Records, original: LiveRecords) -> None:

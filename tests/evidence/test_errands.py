@@ -66,6 +66,7 @@ def test_stopped_errand_leaves_no_process(tmp_path: Path, monkeypatch: pytest.Mo
     """Neither ssh-keygen nor what it has started (a helper that waits for a touch) outlives the question."""
     fake_keygen(tmp_path / "bin", f"echo $$ > {tmp_path}/pid; sleep 600 & echo $! >> {tmp_path}/pid; wait")
     monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(signing, "PATIENCE_S", 600.0)
     errand = Errand(asks)
     pids = wait_until(lambda: (tmp_path / "pid").exists() and (tmp_path / "pid").read_text().split())
     wait_until(lambda: len((tmp_path / "pid").read_text().split()) == 2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ import pytest
 from aurora.errors import SigningFailed
 from aurora.evidence import signing
 from aurora.evidence.persons import VARIABLE, PersonSignatory, persons_of
-from tests.evidence.people import LiveRecords, make_key
+from tests.evidence.people import LiveRecords, make_key, ssh_agent
 
 TEXT = b"aurora-confirm/1\n"
 
@@ -28,16 +27,9 @@ def desk(tmp_path: Path) -> LiveRecords:
 @pytest.fixture
 def agent(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """An ssh-agent of the test's own."""
-    socket = f"/tmp/aurora-person-{os.getpid()}"  # a socket's path is short
-    process = subprocess.Popen(["ssh-agent", "-D", "-a", socket], stdout=subprocess.PIPE)
-    assert process.stdout is not None
-    process.stdout.readline()  # it says where it listens once it does
-    monkeypatch.setenv("SSH_AUTH_SOCK", socket)
-    yield
-    process.terminate()
-    process.wait()
-    process.stdout.close()
-    Path(socket).unlink(missing_ok=True)
+    with ssh_agent() as socket:
+        monkeypatch.setenv("SSH_AUTH_SOCK", socket)
+        yield
 
 
 def refusal(signatory: PersonSignatory) -> SigningFailed:

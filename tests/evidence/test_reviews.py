@@ -128,10 +128,10 @@ def test_review_outlives_its_key(desk: LiveRecords, folder: Path) -> None:
     limited = desk.signers.read_text().replace('review@aurora"', 'review@aurora",valid-before="20200601Z"')
     desk.signers.write_text(limited)
     for ts, code in (("2020-01-01T00:00:00.000000Z", "REVIEWED"), ("2020-07-01T00:00:00.000000Z", "KEY_EXPIRED")):
-        when = reviewed_at([Event(1, ts, "act", act)], folder.name, evidence)
-        found = check_reviews(folder.name, folder, evidence, Trust.of(desk.runs), frozenset(), when)
+        events = [Event(1, ts, "act", act)]
+        found = check_reviews(folder.name, folder, evidence, Trust.of(desk.runs), frozenset(), events)
         assert [each.code for each in found] == [code]
-    found = check_reviews(folder.name, folder, evidence, Trust.of(desk.runs), frozenset(), {})
+    found = check_reviews(folder.name, folder, evidence, Trust.of(desk.runs), frozenset(), [])
     assert [each.code for each in found] == ["KEY_EXPIRED"]
     assert reviewed_at([Event(1, "soon", "act", act)], folder.name, evidence) == {}
     assert reviewed_at([Event(1, "2020-01-01T00:00:00Z", "act", act)], folder.name, evidence + b" ") == {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import subprocess
 import threading
@@ -55,6 +56,16 @@ def test_person_is_entered_with_roles_and_end(desk: LiveRecords, bob: Path) -> N
     ]  # fmt: skip
     act = read_journal(desk.ledger).events[-1].data
     assert (act["act"], act["principal"], act["key"]) == ("key.added", "bob@desk", signer.fingerprint)
+
+
+def test_security_key_is_entered_like_any_other(desk: LiveRecords, tmp_path: Path) -> None:
+    """The public half of a FIDO key (made up here: there is no token) is taken, and listed under its name."""
+    parts = (b"sk-ssh-ed25519@openssh.com", bytes(range(32)), b"ssh:")
+    blob = b"".join(len(part).to_bytes(4) + part for part in parts)
+    (tmp_path / "token.pub").write_text(f"sk-ssh-ed25519@openssh.com {base64.b64encode(blob).decode()} token\n")
+    done = add(desk, "carl@desk", tmp_path / "token.pub")
+    assert done.returncode == 0, done.stderr
+    assert [each.principals for each in read_signers(desk.signers)] == ["engine@desk", "alice@desk", "carl@desk"]
 
 
 def test_person_may_have_a_second_key(desk: LiveRecords, bob: Path) -> None:

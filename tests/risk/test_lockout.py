@@ -138,3 +138,24 @@ def test_record_error_is_no_unlock(lockout: Lockout, tmp_path: Path) -> None:
     with pytest.raises(RecordError):
         lift(lockout)
     assert lockout.stands
+
+
+@pytest.mark.parametrize(
+    ("venues", "rehearsed"),
+    [([], False), (["simulated"], True), (["simulated", ""], False), (["live"], False), (["simulated", "live"], False)],
+)
+def test_only_what_simulated_venues_locked_is_rehearsed(lockout: Lockout, venues: list[str], rehearsed: bool) -> None:
+    """Real money may hang on a lock that is empty, older than venues in it, or of any venue but a simulated one."""
+    lockout.path.parent.mkdir()
+    lockout.path.write_text("")
+    for venue in venues:
+        lockout.set("a", "s", START, venue)
+    assert lockout.is_rehearsed is rehearsed
+
+
+def test_lock_that_nobody_can_read_is_no_rehearsals(lockout: Lockout) -> None:
+    """No lock, or one that holds something else, is none that simulated venues have set."""
+    assert not Lockout(lockout.path.parent.parent, "paper").is_rehearsed
+    lockout.path.parent.mkdir()
+    lockout.path.write_text("nonsense\n")
+    assert not lockout.is_rehearsed
