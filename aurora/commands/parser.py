@@ -35,7 +35,7 @@ SHORT = {
     "keys": "the keys that sign records: keys init|list|add PRINCIPAL FILE.pub",
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
-    "schema": "print the JSON Schema of runbooks",
+    "schema": "print the JSON Schema of runbooks, or of a session's record: schema [runbook|session]",
     "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
     "completion": "print what makes TAB complete: completion bash|zsh|fish",
     "gateway": "run a simulated IB Gateway on this machine",
@@ -284,6 +284,15 @@ def _explain(program: str) -> ExactParser:
     return parser
 
 
+def _schema(program: str) -> ExactParser:
+    parser = _plain(program)
+    kinds = ("runbook", "session")
+    parser.add_argument(
+        "kind", nargs="?", metavar="|".join(kinds), choices=kinds, default="runbook", help="of what (default runbook)"
+    )
+    return parser
+
+
 def _new(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("kind", metavar="runbook|step", choices=("runbook", "step"), help="what to write")
@@ -327,7 +336,7 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "keys": _keys,
     "lint": _lint,
     "explain": _explain,
-    "schema": _plain,
+    "schema": _schema,
     "new": _new,
     "completion": _completion,
     "gateway": _gateway,

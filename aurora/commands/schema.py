@@ -1,4 +1,4 @@
-"""`schema`: print the JSON Schema of runbooks."""
+"""`schema`: print the JSON Schema of runbooks, or of a line of a session's record."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from aurora.commands.parser import Invocation
 from aurora.engine.project import Project
 from aurora.engine.schema import RUNBOOK_SCHEMA
 
+SCHEMAS = {"runbook": RUNBOOK_SCHEMA, "session": RUNBOOK_SCHEMA.with_name("session.schema.json")}
 
-def execute(_project: Project | None, _invocation: Invocation) -> int:
+
+def execute(_project: Project | None, invocation: Invocation) -> int:
     """Print it."""
-    sys.stdout.write(RUNBOOK_SCHEMA.read_text("utf-8"))
+    sys.stdout.write(SCHEMAS[invocation.options.kind].read_text("utf-8"))
     return 0

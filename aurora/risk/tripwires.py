@@ -27,6 +27,7 @@ class HoldKind(StrEnum):
     STALE = "stale"
     WIDE = "wide"
     FUTURE = "future"
+    DISORDER = "out of order"
     SPIKE = "weight spike"
 
 
@@ -72,6 +73,14 @@ def check_quote(symbol: str, quote: Quote | None, now: datetime, limits: Tripwir
     limits = limits.of(symbol)
     holds = [_halted(quote), *_sides(quote), _age(quote, now, limits), _spread(quote, limits)]
     return tuple(hold for hold in holds if hold is not None)
+
+
+def check_sequence(symbol: str, quote: Quote | None, newest: datetime | None) -> tuple[Hold, ...]:
+    """Return the HOLD of a quote that is older than one that came before it; newest: the latest tick so far."""
+    if quote is None or newest is None or quote.at >= newest:
+        return ()
+    back = (newest - quote.at).total_seconds()
+    return (Hold(HoldKind.DISORDER, f"{symbol}: quote {back:.3f} s older than the one before it, limit 0 s"),)
 
 
 def check_weight(symbol: str, weight: Decimal, before: Decimal | None, max_change_pct: Decimal) -> tuple[Hold, ...]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from decimal import Decimal
 
 from aurora.brokers.base import Broker
 from aurora.market.link import link_state_of
+from aurora.market.quote import Quote
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.halts import HaltWatch
 from aurora.risk.link_watch import LinkWatch
-from aurora.risk.tripwires import check_quote
+from aurora.risk.tripwires import check_quote, check_sequence
 from aurora.session.poll import Poll
 from aurora.session.settings import SessionSettings
 from aurora.session.tally import Tally
@@ -41,6 +43,7 @@ class Judge:
         self._halts = HaltWatch(settings.halt_end_s)
         self._links = LinkWatch(settings.breaker.link_down_s)
         self._looked_s: float | None = None
+        self._newest: dict[str, datetime] = {}
 
     def look(self) -> Poll:
         """Return a new poll with the quotes of now; a clock that was set and a loop that stood still are anomalies."""
@@ -65,9 +68,12 @@ class Judge:
         for _, symbol, seen in poll.since:
             if seen is not None and seen.halted:
                 self._halts.note_halt(symbol)
+            self._note_time(poll, symbol, seen)
         for symbol, quote in poll.quotes.items():
             found = check_quote(symbol, quote, poll.at, self._settings.tripwires)
-            holds = self._halts.check(symbol, found, poll.at)
+            late = check_sequence(symbol, quote, self._newest.get(symbol))
+            holds = self._halts.check(symbol, (*found, *late), poll.at)
+            self._note_time(poll, symbol, quote)
             self._breaker.count_poll(symbol, holds)
             if holds:
                 poll.holds[symbol] = holds
@@ -76,3 +82,8 @@ class Judge:
                 self.bids[symbol] = quote.bid
         ticks = [quote.at for quote in poll.quotes.values() if quote is not None]
         self._breaker.count_ticks((poll.at - max(ticks, default=self._times.started)).total_seconds())
+
+    def _note_time(self, poll: Poll, symbol: str, quote: Quote | None) -> None:
+        """Note the newest tick; one from the future is held for that, and would make all that follow look old."""
+        if quote is not None and quote.at <= poll.at:
+            self._newest[symbol] = max(quote.at, self._newest.get(symbol, quote.at))

@@ -7,7 +7,7 @@
     flatten          at, since, decisions, orders, fills, positions, cash, flat, reason
     session.closed   at, result
 
-Money and sizes in decimal are text; times are ISO 8601 in UTC.
+Money and sizes in decimal are text; times are ISO 8601 in UTC. The schema of a line: `invoke schema session`.
 """
 
 from __future__ import annotations

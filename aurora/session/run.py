@@ -62,10 +62,7 @@ def run_session(
     Raises SafetyStop when the kill flag is set or the mode is locked out; UsageError, ProfileError or VenueRefusal when
     it can't start; RecordError when the disk refuses the record (after flattening).
     """
-    services.kill_switch.require_clear()
-    check_request(request)
-    require_dead_man(services, request.mode)
-    lockout = _lockout_of(services, request)
+    lockout = _require_ready(services, request)
     with contextlib.ExitStack() as stack:
         source = stack.enter_context(contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes))))
         source.subscribe(request.symbols)
@@ -79,7 +76,6 @@ def run_session(
         capital = orders.join(attempt.id, Decimal(services.profile.capital_usd), equity)
         settings = settle_settings(request, services.profile, capital)
         outcry = stack.enter_context(Outcry(services, request.mode, lockout, attempt.id))
-        heartbeat = stack.enter_context(Heartbeat(services, request.mode, outcry.warn))
         session = Session(
             settings,
             source=source,
@@ -93,7 +89,7 @@ def run_session(
             lockout=lockout,
             ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
             on_progress=attempt.on_progress,
-            is_stopping=heartbeat.beating(attempt.is_stopping),
+            is_stopping=_heartbeat(services, request, outcry, stack).beating(attempt.is_stopping),
             pause=_pause_of(services, source, stack),
         )
         for anomaly in anomalies:
@@ -106,13 +102,24 @@ def run_session(
         return result
 
 
-def _lockout_of(services: Services, request: SessionRequest) -> Lockout | None:
-    """Return live's lockout, which must not stand; a paper or shadow lockout ends with its session (rule 23)."""
+def _require_ready(services: Services, request: SessionRequest) -> Lockout | None:
+    """Raise what stands against any session; return live's lockout, which must not stand.
+
+    A paper or shadow lockout ends with its session (rule 23).
+    """
+    services.kill_switch.require_clear()
+    check_request(request)
+    require_dead_man(services, request.mode)
     if request.mode is not Mode.LIVE:
         return None
     lockout = Lockout(services.project, request.mode)
     lockout.require_none()
     return lockout
+
+
+def _heartbeat(services: Services, request: SessionRequest, outcry: Outcry, stack: contextlib.ExitStack) -> Heartbeat:
+    """Return what pings the dead man's switch off the host until the session has left."""
+    return stack.enter_context(Heartbeat(services, request.mode, outcry.warn))
 
 
 def _pause_of(services: Services, source: WatchedQuotes, stack: contextlib.ExitStack) -> Callable[[float], object]:

@@ -36,7 +36,8 @@ class WatchedQuotes:
         """Return the source's latest quotes."""
         quotes = self._source.poll()
         for symbol, quote in quotes.items():
-            if quote is not self._latest.get(symbol):
+            known = self._latest.get(symbol)
+            if quote is not known and quote != known:
                 self._latest[symbol] = quote
                 self._seen.append((self.clock.now(), symbol, quote))
         return quotes

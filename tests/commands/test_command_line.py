@@ -229,6 +229,8 @@ def test_the_other_commands_speak_of_the_run(project: Path) -> None:
     assert "uses w.work" in run(project, AURORA, "explain", "book").stdout
     assert run(project, AURORA, "explain", "book", "--format", "mermaid").stdout.startswith("flowchart TD")
     assert json.loads(run(project, AURORA, "schema").stdout)["title"] == "Aurora runbook"
+    session = json.loads(run(project, AURORA, "schema", "session").stdout)
+    assert session["title"] == "A line of a session's record"
     assert "no faults" in run(project, INVOKE, "lint", "../runbooks/book.yaml", folder="deep").stdout
     finished = run(project, AURORA, "resume", name)
     assert finished.returncode == 2

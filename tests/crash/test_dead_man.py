@@ -50,7 +50,7 @@ SAVE = """
       - {id: flatten, uses: lab.work}
 """
 SILENT_FROM_S = 1.05
-"""After the bars of the warm-up, before the first order: what is sent then finds no quote, and works for ten seconds."""
+"""After the warm-up, before the first order: what is sent then finds no quote, and works for ten seconds."""
 
 
 class Market(RealTime):

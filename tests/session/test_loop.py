@@ -481,6 +481,11 @@ class Poor(ScriptedQuotes):
 
 @pytest.fixture(autouse=True)
 def _drain(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Drain the broker of sessions on a Poor market."""
+    drain_poor_accounts(monkeypatch)
+
+
+def drain_poor_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Drain the broker of sessions on a Poor market after it told its cash at the start."""
     original = FakeServices.open_broker
 

@@ -23,7 +23,7 @@ def lines(path: Path) -> list[dict[str, Any]]:
 
 def test_first_line_says_what_the_record_is(tmp_path: Path) -> None:
     """The header holds the schema, versions, mode, venue, source and symbols."""
-    recorder = Recorder(tmp_path / "new" / "session.jsonl")
+    recorder = Recorder(tmp_path / "new" / "lines.jsonl")
     recorder.open_session({"mode": "paper", "venue": "simulated", "quotes": "dummy", "symbols": ["SPY"]})
     recorder.close()
     (header,) = lines(recorder.path)
@@ -33,7 +33,7 @@ def test_first_line_says_what_the_record_is(tmp_path: Path) -> None:
 
 def test_lines_are_there_when_write_returns(tmp_path: Path) -> None:
     """A line is with the operating system before the session goes on: a killed session keeps it."""
-    recorder = Recorder(tmp_path / "session.jsonl")
+    recorder = Recorder(tmp_path / "lines.jsonl")
     recorder.write("poll", n=1)
     assert lines(recorder.path) == [{"type": "poll", "n": 1}]
     recorder.close()
@@ -41,7 +41,7 @@ def test_lines_are_there_when_write_returns(tmp_path: Path) -> None:
 
 def test_money_is_text_and_times_are_utc(tmp_path: Path) -> None:
     """A Decimal is written as text to its last digit, an instant as ISO 8601 in UTC."""
-    recorder = Recorder(tmp_path / "session.jsonl")
+    recorder = Recorder(tmp_path / "lines.jsonl")
     recorder.write("poll", cash=Decimal("100.10"), at=START)
     recorder.close()
     assert lines(recorder.path) == [{"type": "poll", "cash": "100.10", "at": "2026-01-05T14:35:00.000000Z"}]
@@ -50,7 +50,7 @@ def test_money_is_text_and_times_are_utc(tmp_path: Path) -> None:
 @pytest.mark.parametrize("value", [Decimal("NaN"), float("nan"), float("inf")])
 def test_what_is_no_number_is_not_recorded(tmp_path: Path, value: object) -> None:
     """NaN raises: a record holds strict JSON."""
-    recorder = Recorder(tmp_path / "session.jsonl")
+    recorder = Recorder(tmp_path / "lines.jsonl")
     with pytest.raises(ValueError, match=r"can't be recorded|not JSON compliant"):
         recorder.write("poll", cash=value)
     recorder.close()
@@ -58,7 +58,7 @@ def test_what_is_no_number_is_not_recorded(tmp_path: Path, value: object) -> Non
 
 def test_other_things_are_not_recorded(tmp_path: Path) -> None:
     """What has no form in JSON is a fault of ours, not a text of its address."""
-    recorder = Recorder(tmp_path / "session.jsonl")
+    recorder = Recorder(tmp_path / "lines.jsonl")
     with pytest.raises(TypeError, match="a set can't be recorded"):
         recorder.write("poll", symbols={1})
     recorder.close()
@@ -66,9 +66,9 @@ def test_other_things_are_not_recorded(tmp_path: Path) -> None:
 
 def test_record_is_never_written_over(tmp_path: Path) -> None:
     """An earlier session's record stays: a second one of that name is refused before anything is traded."""
-    Recorder(tmp_path / "session.jsonl").close()
+    Recorder(tmp_path / "lines.jsonl").close()
     with pytest.raises(RecordError, match="can't be opened"):
-        Recorder(tmp_path / "session.jsonl")
+        Recorder(tmp_path / "lines.jsonl")
 
 
 class FullDisk:
@@ -90,7 +90,7 @@ class FullDisk:
 @pytest.mark.parametrize("room", [0, 10])
 def test_full_disk_is_told_once(tmp_path: Path, room: int) -> None:
     """A line that does not fit, or only in part, raises; later ones are dropped, so that the way out stays open."""
-    recorder = Recorder(tmp_path / "session.jsonl")
+    recorder = Recorder(tmp_path / "lines.jsonl")
     recorder.close()
     recorder._file = FullDisk(room)  # type: ignore[assignment]
     with pytest.raises(RecordError, match="No space left"):
