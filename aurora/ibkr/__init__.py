@@ -1,0 +1,1 @@
+"""Interactive Brokers: the only folder that imports its client library."""

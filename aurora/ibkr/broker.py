@@ -1,0 +1,288 @@
+"""The broker of an IBKR account: the `Broker` port over one connection."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Coroutine, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any, TypeVar
+
+from aurora.clock import SystemClock
+from aurora.errors import VenueRefusal
+from aurora.ibkr.connection import Connection
+from aurora.ibkr.contracts import Contracts, Listed
+from aurora.ibkr.governor import Urgency
+from aurora.ibkr.library import library
+from aurora.ibkr.order_book import OrderBook
+from aurora.market.link import LinkState
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, Side
+from aurora.market.position import Position
+
+CASH_TAGS = ("SettledCash", "TotalCashBalance", "CashBalance", "TotalCashValue")
+"""Account values that are cash in USD; the first that is told counts."""
+SAFE_SHARE = Decimal("0.5")
+"""A what-if probe is priced at half the bid: it could not trade even if it were an order."""
+T = TypeVar("T")
+
+
+class IbkrBroker:
+    """One account. Reads tell what was last heard; `refresh` asks for all of it anew, to each end marker.
+
+    Positions, orders, executions and cash are the venue's word of this epoch; before it has said all of it, they are
+    refused, not guessed.
+    """
+
+    def __init__(self, connection: Connection, contracts: Contracts) -> None:
+        self.connection = connection
+        self.name = f"ibkr {connection.address.account}"
+        self._contracts = contracts
+        self._clock = SystemClock()
+        self._book = OrderBook(connection.address.client_id, self._clock.now)
+        self._positions: dict[str, Position] = {}
+        self._told: dict[str, Position] = {}
+        self._is_reading_positions = False
+        self._values: dict[str, Decimal] = {}
+        self._is_whole = False
+        self._time: tuple[int, float] = (0, 0.0)
+        self._odd = ""
+        connection.on_epoch.append(self._read_all)
+        self._listen()
+
+    def _listen(self) -> None:
+        on, connection, book = self.connection.events.on, self.connection, self._book
+        on("openOrder", self._guarded(book.on_open_order))
+        on("completedOrder", self._guarded(book.on_completed_order))
+        on("orderStatus", self._guarded(book.on_status))
+        on("execDetails", self._guarded(book.on_execution))
+        on("commissionReport", self._guarded(book.on_commission))
+        on("error", book.on_error)
+        on("lost", self._on_lost)
+        on("position", self._guarded(self._on_position))
+        on("positionEnd", self._on_position_end)
+        on("updateAccountValue", self._on_value)
+        on("currentTime", self._on_time)
+        for end in ("openOrderEnd", "completedOrdersEnd"):
+            on(end, lambda end=end: connection.answered(end))
+        on("execDetailsEnd", lambda id_: connection.answered(("executions", id_)))
+        on("accountDownloadEnd", lambda _: connection.answered("account"))
+
+    def _guarded(self, listener: Any) -> Any:
+        """Return a listener whose trouble is not lost in the library: what can't be read makes the link doubtful."""
+
+        def take(*values: Any) -> None:
+            try:
+                listener(*values)
+            except (ValueError, KeyError, ArithmeticError, AttributeError, TypeError) as error:
+                self.connection.events.emit("malformed", f"{type(error).__name__}: {error}")
+
+        return take
+
+    # the port
+
+    def place_order(self, order: Order) -> OrderState:
+        """Send `order`, immediate or cancel, in regular hours; the venue's word on it comes later."""
+        if self._book.knows(order.ref):
+            raise VenueRefusal(
+                f"The order {order.ref} was placed before.",
+                means="a second one might trade twice",
+                todo="use a new ref",
+            )
+        return self._run(self._place(order))
+
+    def cancel(self, ref: str) -> None:
+        """Ask for the order's cancellation; one that nobody here can cancel by its number is left as it is."""
+        number = self._book.order_id(ref)
+        state = self._book.state(ref)
+        if number is not None and (state is None or not state.status.is_final):
+            self._run(self.connection.send(Urgency.CANCEL, lambda client: client.cancelOrder(number)))
+
+    def cancel_all(self) -> None:
+        """Cancel every working order of the account, whoever placed it."""
+        self._run(self.connection.send(Urgency.CANCEL, lambda client: client.reqGlobalCancel()))
+
+    def orders(self) -> Sequence[OrderState]:
+        """Return every order that the venue told of, foreign ones and completed ones too."""
+        return self._whole(self._book.states)
+
+    def order_state(self, ref: str) -> OrderState | None:
+        """Return what became of one order, None when the venue has not told of it."""
+        return self._whole(lambda: self._book.state(ref))
+
+    def open_orders(self) -> Sequence[OrderState]:
+        """Return the orders that may still fill."""
+        return [state for state in self.orders() if not state.status.is_final]
+
+    def executions(self) -> Sequence[Fill]:
+        """Return the executions of the day, oldest first, each in its latest revision."""
+        return self._whole(lambda: sorted(self._book.fills(), key=lambda fill: fill.at))
+
+    def positions(self) -> Sequence[Position]:
+        """Return the positions that are not zero."""
+        return self._whole(lambda: [held for held in self._positions.values() if held.quantity])
+
+    def cash(self) -> Decimal:
+        """Return cash in USD, settled where the venue tells that apart."""
+        return self._whole(self._cash)
+
+    def server_time(self) -> datetime:
+        """Return the venue's own clock; whole seconds are all that it tells."""
+        self._run(self.connection.ask("currentTime", lambda client: client.reqCurrentTime()))
+        return datetime.fromtimestamp(self._time[0], UTC)
+
+    def refresh(self) -> None:
+        """Ask for everything anew, and return when each part has come to its end marker. Raises VenueRefusal."""
+        self.connection.run(self._read_all(), self.connection.address.timeout_s * 6)
+
+    def link_state(self) -> LinkState:
+        """Return what is wrong with the line now; never waits."""
+        return self.connection.link_state()
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.connection.close()
+
+    def what_if(self, symbol: str, bid: Decimal) -> str:
+        """Ask what a one-share order far below the bid would cost, send none, and return why orders would be refused.
+
+        An empty answer means that orders are taken. Afterwards it is looked at that no order is open because of it.
+        """
+        return self._run(self._probe(symbol, bid), self.connection.address.timeout_s * 4)
+
+    # in the connection's thread
+
+    def _run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        return self.connection.run(work, timeout_s)
+
+    def _whole(self, read: Callable[[], T]) -> T:
+        """Return what `read` returns, read in the connection's thread, if the venue has told all of it."""
+
+        async def look() -> T:
+            if not self._is_whole:
+                down = self.connection.link_state().down
+                raise VenueRefusal(
+                    f"The venue has not told all of the account{': ' + down if down else ''}.",
+                    means="orders, positions and cash are not known, and nothing is assumed",
+                    todo="wait for the connection, or look in TWS",
+                )
+            if self._odd:
+                raise VenueRefusal(self._odd, means="Aurora trades whole US shares", todo="close it by hand in TWS")
+            return read()
+
+        return self.connection.run(look())
+
+    async def _place(self, order: Order) -> OrderState:
+        listed = await self._contracts.listed(order.symbol)
+        number = self.connection.new_id()
+        made = _ib_order(order, listed, number, self.connection.address.account)
+
+        def send(client: Any) -> None:
+            self._book.sending(order, number)
+            client.placeOrder(number, listed.contract, made)
+
+        await self.connection.send(Urgency.ORDER, send)
+        return OrderState(order, OrderStatus.PENDING)
+
+    async def _read_all(self) -> None:
+        """Read orders, executions, positions and values, each to its end marker; only then is it whole."""
+        connection = self.connection
+        self._book.read_begins()
+        await connection.ask("openOrderEnd", lambda client: client.reqAllOpenOrders())
+        number = connection.new_id()
+        wanted = library().ExecutionFilter()
+        await connection.ask(("executions", number), lambda client: client.reqExecutions(number, wanted))
+        await connection.ask("completedOrdersEnd", lambda client: client.reqCompletedOrders(False))
+        self._told, self._is_reading_positions = {}, True
+        await connection.ask("positionEnd", lambda client: client.reqPositions())
+        await connection.ask("account", lambda client: client.reqAccountUpdates(True, connection.address.account))
+        self._is_whole = True
+
+    async def _probe(self, symbol: str, bid: Decimal) -> str:
+        listed = await self._contracts.listed(symbol)
+        price = (bid * SAFE_SHARE / listed.tick).to_integral_value() * listed.tick
+        now = self._clock.now()
+        probe = Order(f"what-if-{now:%H%M%S%f}", symbol, Side.BUY, 1, price, now, bid)
+        number = self.connection.new_id()
+        made = _ib_order(probe, listed, number, self.connection.address.account)
+        made.whatIf = True
+        said: list[str] = []
+
+        def hear(id_: int, code: int, text: str, *_: Any) -> None:
+            if id_ == number:
+                said.append(f"{code}: {text}")
+                self.connection.answered(("what-if", number))
+
+        def answer(id_: int, *_: Any) -> None:
+            if id_ == number:
+                self.connection.answered(("what-if", number))
+
+        self.connection.events.on("error", hear)
+        self.connection.events.on("openOrder", answer)
+        await self.connection.ask(
+            ("what-if", number), lambda client: client.placeOrder(number, listed.contract, made), Urgency.ORDER
+        )
+        await self._read_all()
+        left = [state for state in self._book.states() if state.order.ref == probe.ref and not state.status.is_final]
+        if left and self._book.told_of(probe.ref):
+            await self.connection.send(Urgency.CANCEL, lambda client: client.cancelOrder(number))
+            raise VenueRefusal(
+                f"The what-if probe {probe.ref} became an order; its cancellation was sent.",
+                means="TWS took a question for an order",
+                todo="look for it in TWS, and see its API settings",
+            )
+        return "; ".join(said)
+
+    def _on_lost(self) -> None:
+        self._is_whole = False
+        self._book.lost()
+
+    def _on_position(self, account: str, contract: Any, quantity: float, average_cost: float) -> None:
+        if account != self.connection.address.account:
+            return
+        number = Decimal(str(quantity))
+        if contract.secType != "STK" or contract.currency != "USD" or number != number.to_integral_value():
+            if number:
+                self._odd = (
+                    f"The account holds {quantity:g} {contract.symbol} ({contract.secType}, {contract.currency})."
+                )
+            return
+        held = Position(contract.symbol, int(number), Decimal(str(average_cost)))
+        (self._told if self._is_reading_positions else self._positions)[held.symbol] = held
+
+    def _on_position_end(self) -> None:
+        if self._is_reading_positions:
+            self._positions, self._is_reading_positions = self._told, False
+        self.connection.answered("positionEnd")
+
+    def _on_value(self, tag: str, value: str, currency: str, account: str) -> None:
+        if account == self.connection.address.account and tag in CASH_TAGS and currency == "USD":
+            self._values[tag] = Decimal(value)
+
+    def _cash(self) -> Decimal:
+        for tag in CASH_TAGS:
+            value = self._values.get(tag)
+            if value is not None and value.is_finite():
+                return value
+        raise VenueRefusal("The venue told no cash in USD.", means="what can be bought is not known")
+
+    def _on_time(self, seconds: int) -> None:
+        self._time = (seconds, self._clock.monotonic())
+
+
+def _ib_order(order: Order, listed: Listed, number: int, account: str) -> Any:
+    """Return an order as the wire has it: limit, immediate or cancel, whole shares, regular hours."""
+    if order.limit % listed.tick:
+        raise VenueRefusal(f"The limit {order.limit} of {order.ref} is not on the tick of {listed.tick} USD.")
+    if Decimal(order.quantity) < listed.min_size:
+        raise VenueRefusal(f"{order.quantity} {order.symbol} is less than the venue takes: {listed.min_size}.")
+    return library().Order(
+        orderId=number,
+        action=str(order.side),
+        totalQuantity=float(order.quantity),
+        orderType="LMT",
+        lmtPrice=float(order.limit),
+        tif="IOC",
+        account=account,
+        orderRef=order.ref,
+        outsideRth=False,
+        transmit=True,
+    )

@@ -1,0 +1,346 @@
+"""The connection to TWS or IB Gateway: a thread with its own event loop, epochs, and a link that is proven.
+
+    open → (epoch: connect → check the account → each `on_epoch` → the link is up → … → lost)* → close
+
+A new epoch begins with each socket. Whatever was learned in an earlier one is old: who keeps something of the venue
+reads it anew in `on_epoch` before the link counts as up. A link that says nothing for ten seconds is asked; one that
+does not answer is taken for dead (half-open sockets look alive for ever).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import random
+import threading
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import TimeoutError as NotInTime
+from typing import Any, TypeVar
+
+from aurora.errors import VenueRefusal
+from aurora.ibkr.address import Address
+from aurora.ibkr.codes import Meaning, meaning
+from aurora.ibkr.events import Complaints, Events
+from aurora.ibkr.governor import Governor, Urgency
+from aurora.ibkr.library import library
+from aurora.market.link import WELL, LinkState
+
+QUIET_S = 10.0
+"""How long the venue may say nothing before it is asked whether it is there."""
+FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
+T = TypeVar("T")
+
+
+class Connection:
+    """One client id at TWS. Its methods may be called from any thread; `on_epoch` and events are in the loop's own.
+
+    on_epoch: what is to be read anew when a socket is there, in this order.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.address = address
+        self.events = Events()
+        self.epoch = 0
+        self.on_epoch: list[Callable[[], Awaitable[None]]] = []
+        self.governor = Governor(address.spacing_s)
+        self.client: Any = None
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever, name="ibkr", daemon=True)
+        self._pending: dict[str | tuple[str, int], asyncio.Future[None]] = {}
+        self._down = "the connection was not opened"
+        self._farms: set[str] = set()
+        self._delayed: set[str] = set()
+        self._refused: asyncio.Future[None] | None = None
+        self._closing = False
+        self._keeper: asyncio.Task[None] | None = None
+        self._reading: asyncio.Task[None] | None = None
+        self._complaints: Complaints | None = None
+        self._heard_s = 0.0
+        self.malformed = ""
+        """The last message that could not be read; empty is none."""
+
+    # from any thread
+
+    def open(self) -> None:
+        """Connect, and return when the link is up and everything was read. Raises VenueRefusal."""
+        client_library = library()
+        self.client = client_library.Client(self.events)
+        self.client.MaxRequests = 0  # the governor paces; the client's own throttle would let cancels wait
+        self._listen(client_library.__name__)
+        self._thread.start()
+        try:
+            self.run(self._begin(), self.address.timeout_s * 3)
+        except BaseException:
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Disconnect, and end the thread; a second call does nothing."""
+        if self._closing:
+            return
+        self._closing = True
+        if self._thread.is_alive():
+            with contextlib.suppress(VenueRefusal):
+                self.run(self._end(), 5)
+            self._loop.call_soon_threadsafe(self._loop.stop)
+            self._thread.join(5)
+        if self._complaints is not None:
+            logging.getLogger(f"{library().__name__}.Decoder").removeHandler(self._complaints)
+        if not self._loop.is_running():
+            self._loop.close()
+
+    def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
+        """Do `work` in the loop's thread and return what comes of it. Raises VenueRefusal when it takes too long."""
+        if not self._thread.is_alive():
+            work.close()
+            raise VenueRefusal(f"The connection to {self.address.shown} is closed.", means="nothing was sent")
+        limit = self.address.timeout_s if timeout_s is None else timeout_s
+        doing = asyncio.run_coroutine_threadsafe(work, self._loop)
+        try:
+            return doing.result(limit)
+        except NotInTime:
+            doing.cancel()
+            raise self._silent(limit) from None
+
+    def link_state(self) -> LinkState:
+        """Return what is wrong with the line; see `aurora.market.link`."""
+        down = self._down or ", ".join(sorted(self._farms))
+        delayed = ", ".join(sorted(self._delayed))
+        return LinkState(down, delayed) if down or delayed else WELL
+
+    # in the loop's thread
+
+    async def send(self, urgency: Urgency, action: Callable[[Any], object]) -> None:
+        """Let `action` send one message through the client, when it is its turn. Raises VenueRefusal."""
+        epoch = self.epoch
+        await self.governor.turn(urgency)
+        if epoch != self.epoch:
+            raise VenueRefusal("The connection was lost before the message went out.", means="it was not sent")
+        try:
+            action(self.client)
+        except ConnectionError as error:
+            raise VenueRefusal(f"The connection to {self.address.shown} is down.", means="nothing was sent") from error
+
+    async def ask(
+        self, end: str | tuple[str, int], action: Callable[[Any], object], urgency: Urgency = Urgency.REQUEST
+    ) -> None:
+        """Send a request, and return when its end marker `end` has come. Raises VenueRefusal when it is late."""
+        before = self._pending.get(end)
+        if before is not None and not before.done():  # asked already: one answer is for both
+            await asyncio.shield(before)
+            return
+        coming: asyncio.Future[None] = self._loop.create_future()
+        self._pending[end] = coming
+        try:
+            await self.send(urgency, action)
+            await asyncio.wait_for(coming, self.address.timeout_s)
+        except TimeoutError:
+            raise self._silent(
+                self.address.timeout_s, f" (it was asked for {end if isinstance(end, str) else end[0]})"
+            ) from None
+        finally:
+            if self._pending.get(end) is coming:
+                del self._pending[end]
+
+    def answered(self, end: str | tuple[str, int]) -> None:
+        """Take note that an end marker came."""
+        coming = self._pending.get(end)
+        if coming is not None and not coming.done():
+            coming.set_result(None)
+
+    def later(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        """Begin `work` in the loop; what the venue refuses of it is in the link's state. The caller keeps the task."""
+
+        async def attempt() -> None:
+            try:
+                await work
+            except VenueRefusal as refusal:
+                self._down = refusal.what
+
+        return asyncio.ensure_future(attempt())
+
+    def new_id(self) -> int:
+        """Return a number for a request or an order, that this client id has not used."""
+        return int(self.client.getReqId())
+
+    def _listen(self, name: str) -> None:
+        on = self.events.on
+        on("error", self._on_error)
+        on("malformed", self._on_malformed)
+        on("currentTime", lambda _: self.answered("currentTime"))
+        on("nextValidId", self.client.updateReqId)
+        logging.getLogger(name).addHandler(logging.NullHandler())  # what it says is told by us, not on standard error
+        self._complaints = Complaints(self.events)
+        logging.getLogger(f"{name}.Decoder").addHandler(self._complaints)
+        self.client.conn.hasData += self._on_data
+        self.client.apiEnd += self._on_lost
+
+    async def _begin(self) -> None:
+        await self._connect()
+        self._keeper = asyncio.create_task(self._keep())
+
+    async def _end(self) -> None:
+        if self._keeper is not None:
+            self._keeper.cancel()
+        self.epoch += 1
+        if self.client is not None:
+            self.client.disconnect()
+        await asyncio.sleep(0)
+
+    async def _connect(self) -> None:
+        """Open a socket, check whose account answers, and have everything read. Raises VenueRefusal."""
+        where, limit = self.address, self.address.timeout_s
+        self._down = "connecting"
+        self._refused = self._loop.create_future()
+        connecting = asyncio.ensure_future(self.client.connectAsync(where.host, where.port, where.client_id, limit))
+        await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
+        try:
+            if self._refused.done():
+                connecting.cancel()
+                with contextlib.suppress(BaseException):
+                    await connecting
+                self._refused.result()
+            await connecting
+        except VenueRefusal:
+            self.client.disconnect()
+            raise
+        except TimeoutError:
+            raise self._silent(limit) from None
+        except OSError as error:
+            raise self._unreached(error) from error
+        finally:
+            if not self._refused.done():
+                self._refused.cancel()
+        self.epoch += 1
+        self._heard_s = self._loop.time()
+        try:
+            self._check_account(list(self.client.getAccounts()))
+            for read in self.on_epoch:
+                await read()
+            await self.ask("currentTime", lambda client: client.reqCurrentTime())
+        except BaseException:
+            self.epoch += 1
+            self.client.disconnect()
+            raise
+        self._down = ""
+
+    def _check_account(self, accounts: list[str]) -> None:
+        if accounts == [self.address.account]:
+            return
+        theirs = ", ".join(accounts) or "none"
+        raise VenueRefusal(
+            f"{self.address.shown} manages {theirs}; the profile's account is {self.address.account}.",
+            means="orders could go to another account; nothing was sent",
+            todo="log in to the account of the profile, and to no other, or mend IB_ACCOUNT",
+        )
+
+    async def _keep(self) -> None:
+        """Ask a silent link whether it is there; connect anew when it is lost, with growing pauses."""
+        pause = FIRST_PAUSE_S
+        while True:
+            if self.client.isReady():
+                await asyncio.sleep(min(QUIET_S / 10, 1))
+                if self._loop.time() - self._heard_s >= QUIET_S:
+                    await self._see_whether_alive()
+                continue
+            await asyncio.sleep(pause * random.uniform(0.5, 1))
+            pause = min(pause * 2, LONGEST_PAUSE_S)
+            with contextlib.suppress(VenueRefusal, OSError):
+                await self._connect()
+                pause = FIRST_PAUSE_S
+
+    async def _see_whether_alive(self) -> None:
+        try:
+            await self.ask("currentTime", lambda client: client.reqCurrentTime())
+        except VenueRefusal:
+            self._lose("nothing came from it, and it did not answer")
+
+    def _lose(self, why: str) -> None:
+        """Give a socket up: whoever waits for an answer of it is told."""
+        self.epoch += 1
+        self._down = f"the connection to {self.address.shown} was lost: {why}"
+        for coming in self._pending.values():
+            if not coming.done():
+                coming.set_exception(VenueRefusal(f"The connection to {self.address.shown} was lost."))
+        if self.client.conn.isConnected():
+            self.client.conn.transport.abort()
+        self.client.reset()
+        self.events.emit("lost")
+
+    def _on_data(self, _data: bytes) -> None:
+        self._heard_s = self._loop.time()
+
+    def _on_lost(self) -> None:
+        if not self._closing:
+            self._lose("the venue closed it")
+
+    def _on_malformed(self, text: str) -> None:
+        self.malformed = text
+        self._down = f"the venue sent what can't be read: {text}"
+
+    def _on_error(self, _id: int, code: int, text: str, *_: object) -> None:
+        what = meaning(code)
+        if what is Meaning.IN_USE and self._refused is not None and not self._refused.done():
+            self._refused.set_exception(_in_use(self.address))
+        elif what is Meaning.LINK_DOWN:
+            self._down = f"{code}: {text}"
+        elif what in (Meaning.LINK_BACK, Meaning.LINK_LOST_DATA):
+            self._read_again(is_lost=what is Meaning.LINK_LOST_DATA)
+        elif what is Meaning.FARM_DOWN:
+            self._farms.add(_farm(text))
+        elif what is Meaning.FARM_UP and _farm(text) in self._farms:
+            self._farms.discard(_farm(text))
+            self.events.emit("farm_back")
+        elif what is Meaning.COMPETING:
+            self._farms.add(f"{code}: {text}")
+
+    def mark_delayed(self, symbol: str, *, is_delayed: bool) -> None:
+        """Take note of whether a symbol's quotes are delayed."""
+        (self._delayed.add if is_delayed else self._delayed.discard)(symbol)
+
+    def _read_again(self, *, is_lost: bool) -> None:
+        """After 1101 and 1102 everything is read anew: fills that came in between are told by nobody."""
+        self._down = "everything is read anew"
+        if is_lost:
+            self.events.emit("data_lost")
+
+        async def read() -> None:
+            epoch = self.epoch
+            try:
+                for each in self.on_epoch:
+                    await each()
+            except VenueRefusal as refusal:
+                self._down = refusal.what
+                return
+            if epoch == self.epoch:
+                self._down = ""
+
+        self._reading = asyncio.ensure_future(read())  # a task that nobody holds may be collected before it ends
+
+    def _silent(self, seconds: float, asked: str = "") -> VenueRefusal:
+        return VenueRefusal(
+            f"{self.address.shown} did not answer within {seconds:g} s{asked}.",
+            means="nothing is known of it, and nothing is assumed",
+            todo="look whether TWS or IB Gateway hangs, waits for a login, or has the API switched off",
+        )
+
+    def _unreached(self, error: OSError) -> VenueRefusal:
+        said = "nothing listens there" if isinstance(error, ConnectionRefusedError) else str(error)
+        return VenueRefusal(
+            f"{self.address.shown} can't be reached: {said}.",
+            means="no order and no quote can be had; nothing was sent",
+            todo="start TWS or IB Gateway, log in, and see its API settings: port, and which addresses it trusts",
+        )
+
+
+def _in_use(address: Address) -> VenueRefusal:
+    return VenueRefusal(
+        f"Another program is connected to {address.shown} as client {address.client_id} (326).",
+        means="only the client that placed an order can cancel it, so two can't share a number; nothing was sent",
+        todo="end the other session, or take another IB_CLIENT_ID",
+    )
+
+
+def _farm(text: str) -> str:
+    return "market data farm " + text.rsplit(":", 1)[-1].strip() if ":" in text else "a market data farm"

@@ -1,0 +1,51 @@
+"""What TWS tells, as the decoder reads it, given on to whoever listens: the raw events, and nothing made of them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import UTC
+from types import SimpleNamespace
+from typing import Any
+
+Listener = Callable[..., object]
+
+
+class Events:
+    """The wrapper that the library's client calls back: each callback goes to the listeners of its name.
+
+    A message that can't be decoded is an event too, `malformed`: the library only logs it, and goes on as if it had
+    never come.
+    """
+
+    defaultTimezone = UTC  # noqa: N815 - the library reads it by this name
+    ib = SimpleNamespace(TimezoneTWS="US/Eastern")
+
+    def __init__(self) -> None:
+        self._listeners: dict[str, list[Listener]] = {}
+
+    def on(self, name: str, listener: Listener) -> None:
+        """Tell `listener` of each event called `name`."""
+        self._listeners.setdefault(name, []).append(listener)
+
+    def emit(self, name: str, *values: Any) -> None:
+        """Tell of an event."""
+        for listener in self._listeners.get(name, ()):
+            listener(*values)
+
+    def __getattr__(self, name: str) -> Callable[..., None]:
+        if name.startswith("_") or name in ("tcpDataArrived", "tcpDataProcessed"):
+            raise AttributeError(name)
+        return lambda *values: self.emit(name, *values)
+
+
+class Complaints(logging.Handler):
+    """Hears what the library logs about messages that it could not read, and tells it as an event."""
+
+    def __init__(self, events: Events) -> None:
+        super().__init__(logging.ERROR)
+        self._events = events
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Tell of it."""
+        self._events.emit("malformed", record.getMessage()[:300])
