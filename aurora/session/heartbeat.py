@@ -41,10 +41,10 @@ class Heartbeat(AbstractContextManager["Heartbeat"]):
     """
 
     def __init__(self, services: Services, mode: Mode, on_fail: Callable[[str], None]) -> None:
-        address = services.environment.get(ADDRESS, "")
-        is_wanted = bool(address) and mode is Mode.LIVE and services.profile.venue != SIMULATED
+        is_wanted = mode is Mode.LIVE and services.profile.venue != SIMULATED
+        address = services.environment.get(ADDRESS, "") if is_wanted else ""
         self.pings = 0
-        self._target = read_target(address, ADDRESS) if is_wanted else ""
+        self._target = read_target(address, ADDRESS) if address else ""
         self._on_fail = on_fail
         self._clock = SystemClock()
         self._beat_s = self._clock.monotonic()

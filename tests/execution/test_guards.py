@@ -12,6 +12,7 @@ import pytest
 
 import aurora.execution.router as door_of_orders
 from aurora.brokers.simulated import SimulatedBroker
+from aurora.execution.order_journal import Book, OrderJournal
 from aurora.execution.router import Decision, Router, Stage
 from aurora.market.mode import Mode
 from aurora.market.order import Order, OrderState, OrderStatus, Side
@@ -251,3 +252,44 @@ def test_each_guard_taken_away_lets_it_through(tmp_path: Path, monkeypatch: pyte
 def test_order_that_breaks_nothing_passes(tmp_path: Path) -> None:
     """The market of these tests stops nothing by itself."""
     assert Market(tmp_path).offer().sent
+
+
+@pytest.mark.parametrize(
+    ("limit", "said"),
+    [({"max_day_rejects": 1}, "1 rejects today"), ({"max_orders_per_min": 1}, "1 orders in the last 60 s")],
+)
+def test_rejects_and_rate_outlive_a_restart(tmp_path: Path, limit: dict[str, int], said: str) -> None:
+    """Rejects and orders of the last minute count from the day's journal: a new session does not begin at none."""
+    clock = ScriptedQuotes().clock
+    book = Book("live", "simulated", "SIM", clock.now().date())
+    before = OrderJournal.open(tmp_path, book, clock)
+    order = make_order("bad")
+    before.intend(order, opens=True)
+    before.told(OrderState(order, OrderStatus.REJECTED, reason="no"))
+    before.close()
+    market = Market(tmp_path)
+    market.orders = OrderJournal.open(tmp_path, book, clock)
+    market.limits = replace(LOOSE, **limit)  # type: ignore[arg-type]
+    decision = market.offer()
+    assert (decision.stage, said in decision.reason) == (Stage.LIMITS, True)
+    market.orders.close()
+
+
+def test_order_rate_is_of_the_last_minute(tmp_path: Path) -> None:
+    """After sixty seconds an order does not count any more."""
+    market = Market(tmp_path)
+    busy(market)
+    assert market.offer().stage is Stage.LIMITS
+    market.source.clock.sleep(60)
+    assert market.offer().sent
+
+
+def test_turnover_is_of_the_session(tmp_path: Path) -> None:
+    """What an earlier session sent does not count towards this session's turnover, but towards the day's cap."""
+    market = Market(tmp_path)
+    market.hold(5)
+    market.limits = replace(LOOSE, max_session_turnover_usd=Decimal(3500))
+    assert market.offer().sent
+    market.limits = replace(LOOSE, notional_daily_cap_usd=Decimal(3500))
+    market.order = make_order("a-2")
+    assert "daily cap 3500.00 USD" in market.offer().reason

@@ -19,12 +19,12 @@ def test_machine_steps_answer_in_any_project(tmp_path: Path) -> None:
 
 def test_environment_is_what_the_profile_names(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without names of its own, the step looks for the variables and secrets that the profile names."""
-    for name in ("BROKER", "IB_HOST", "IB_PORT", "IB_CLIENT_ID", "IB_ACCOUNT", "NTFY_URL"):
+    for name in ("BROKER", "IB_HOST", "IB_PORT", "IB_CLIENT_ID", "IB_ACCOUNT", "NTFY_URL", "HEARTBEAT_URL"):
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("IB_HOST", "127.0.0.1")
     found = call("machine.environment", tmp_path, "live_canary")
     assert found.present == ["IB_HOST"]
-    assert found.missing == ["BROKER", "IB_ACCOUNT", "IB_CLIENT_ID", "IB_PORT", "NTFY_URL"]
+    assert found.missing == ["BROKER", "HEARTBEAT_URL", "IB_ACCOUNT", "IB_CLIENT_ID", "IB_PORT", "NTFY_URL"]
     assert call("machine.environment", tmp_path, names=["IB_HOST"]).missing == []
 
 

@@ -42,8 +42,9 @@ def test_session_tells_its_progress_and_hears_stop(tmp_path: Path) -> None:
     assert told[-1].startswith("poll 5,")
 
 
-def test_live_is_refused_where_the_profile_is_not_for_it(tmp_path: Path) -> None:
+def test_live_is_refused_where_the_profile_is_not_for_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Trading rule 1: mode, venue and profile agree, or nothing runs."""
+    monkeypatch.setenv("HEARTBEAT_URL", "https://dead-man.invalid/s3cr3t")
     with pytest.raises(ProfileError, match="is for paper"):
         call("session.live", tmp_path, "paper_strict", symbols=["SPY"], steps=5)
     with pytest.raises(VenueRefusal, match="not built yet"):
