@@ -46,7 +46,7 @@ class _Sides:
 
 
 class IbkrQuotes:
-    """A quote source over a connection: subscribe → poll*. New epochs, lost data, a farm that is back subscribe anew."""
+    """A quote source over a connection: subscribe → poll*. New epochs, lost data, returned farms subscribe anew."""
 
     realtime = True
     exhausted = False
