@@ -73,6 +73,11 @@ class OrderJournal:
         for event in events:
             self.day.apply(event)
 
+    @property
+    def path(self) -> Path:
+        """Return the journal's file."""
+        return self._journal.path
+
     @classmethod
     def create(cls, path: Path, book: Book, clock: Clock) -> OrderJournal:
         """Begin the journal of a day that no other session shares, at `path`."""

@@ -95,7 +95,8 @@ def run_session(
         )
         for anomaly in anomalies:
             session.breaker.trip(anomaly)
-        recorder.open_session(_header(services, settings, source, attempt.id, strategy.name))
+        names = {"session": attempt.id, "model": strategy.name}
+        recorder.open_session({**names, **_header(services, settings, source, orders)})
         session.run()
         after_run(session)
         result = _sum_up(session, services, source, recorder)
@@ -148,17 +149,15 @@ def _learn(
 
 
 def _header(
-    services: Services, settings: SessionSettings, source: WatchedQuotes, session_id: str, model: str
+    services: Services, settings: SessionSettings, source: WatchedQuotes, orders: OrderJournal
 ) -> dict[str, Any]:
     profile = services.profile
     return {
-        "session": session_id,
         "mode": settings.mode,
         "venue": profile.venue,
         "quotes": source.name,
         "realtime": source.realtime,
         "symbols": list(settings.symbols),
-        "model": model,
         "profile": {"name": profile.name, "digest": profile.digest},
         "settings": {
             "poll_sec": settings.poll_sec,
@@ -168,6 +167,16 @@ def _header(
             "models_enabled": settings.models_enabled,
             "capital_usd": settings.capital_usd,
         },
+        "limits": {
+            "max_quote_age_s": settings.tripwires.max_quote_age_s,
+            "max_spread_bps": settings.tripwires.max_spread_bps,
+            "per_trade_notional_usd": settings.limits.per_trade_notional_usd,
+            "notional_daily_cap_usd": settings.limits.notional_daily_cap_usd,
+            "daily_fee_cap_usd": settings.limits.daily_fee_cap_usd,
+            "daily_loss_limit_usd": settings.daily_loss_limit_usd,
+            "max_drawdown_usd": settings.max_drawdown_usd,
+        },
+        "orders": shown_path(orders.path, services.project),
         "at": iso(source.clock.now()),
     }
 
