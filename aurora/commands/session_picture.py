@@ -14,7 +14,7 @@ from rich.text import Text
 from aurora.commands.session_summary import KILL_HINT, headline
 from aurora.engine.console import one_line
 from aurora.session.bars import WARM_UP_BARS
-from aurora.session.sight import Sight
+from aurora.session.sight import Sight, is_passed
 
 CELL = 60
 LEAST_ROWS = 3
@@ -70,7 +70,7 @@ def _money(sight: Sight) -> Iterator[Text]:
     fall = day.high_water_usd - day.total_pnl_usd(sight.bids)
     cash = Decimal(sight.poll.get("cash", 0))
     yield _line(f"P&L of the day {pnl:+,.2f} USD after fees · cash {cash:,.2f} USD", "green" if pnl >= 0 else "red")
-    used = Text("used of the day's limits  ", no_wrap=True, overflow="ellipsis")
+    used = Text("limits used  ", no_wrap=True, overflow="ellipsis")
     for name, value, limit in (
         ("notional", day.use.notional_usd, limits["notional_daily_cap_usd"]),
         ("fees", day.use.fees_usd, limits["daily_fee_cap_usd"]),
@@ -79,7 +79,8 @@ def _money(sight: Sight) -> Iterator[Text]:
     ):
         share = 100 * value / Decimal(limit) if Decimal(limit) else Decimal(100)
         style = "red" if share >= 90 else "yellow" if share >= 60 else ""
-        used.append(f"{name} {value:,.0f} of {Decimal(limit):,.0f} ({share:.0f} %)  ", style)
+        used.append(f"{name} {value:,.0f} of {Decimal(limit):,.0f}, {share:.0f} %", style)
+        used.append("  ")
     yield used
 
 
@@ -96,10 +97,12 @@ def _trouble(sight: Sight) -> Iterator[Text]:
 def _orders(sight: Sight) -> Iterator[Text]:
     yield _line(f"orders {sight.orders} let through · {sight.blocked} blocked · fills {sight.fills}")
     for decision in sight.recent:
-        passed = decision["stage"] in ("shadow", "broker")
         what = f"  {decision['side']} {decision['quantity']} {decision['symbol']} at {decision['limit']}"
-        why = decision["stage"] if passed else f"{decision['stage']}: {decision['reason']}"
-        yield _line(f"{what}  {why}", "dim" if passed else "yellow")
+        if is_passed(decision):
+            state = sight.day.orders.get(decision["ref"])
+            yield _line(f"{what}  {'sent' if state is None else f'{state.status} {state.filled}'}", "dim")
+        else:
+            yield _line(f"{what}  blocked, {decision['stage']}: {decision['reason']}", "yellow")
 
 
 def _quotes(sight: Sight, rows: int) -> Table:

@@ -49,6 +49,11 @@ class Tail:
             yield data
 
 
+def is_passed(decision: Mapping[str, Any]) -> bool:
+    """Return whether a recorded decision let its order through."""
+    return decision["stage"] in ("shadow", "broker")
+
+
 @dataclass
 class Sight:
     """The state of one session: look → read.
@@ -90,7 +95,7 @@ class Sight:
         if kind in ("poll", "flatten"):
             self.fills += len(line["fills"])
             for decision in line["decisions"]:
-                passed = decision["stage"] in ("shadow", "broker")
+                passed = is_passed(decision)
                 self.orders += passed
                 self.blocked += not passed
                 self.recent.append(decision)
