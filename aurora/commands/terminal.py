@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from aurora.commands.session_pane import SessionTerminal
 from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.leg import Desk
 from aurora.engine.project import Project
@@ -16,7 +17,7 @@ from aurora.evidence.keeper import SigningKeeper
 
 def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
-    listener = listener_for(as_json=as_json)
+    listener = listener_for(as_json=as_json, terminal=lambda: SessionTerminal(project.runs))
     if isinstance(listener, JsonLines):
         keeper = SigningKeeper(project.root, bool, warn=_say_aside)
         return Desk(listener, Nobody("no terminal"), on_end=keeper.closed, on_lost=_tell, keeper=keeper)

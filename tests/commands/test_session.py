@@ -64,10 +64,12 @@ def started(project: Path, *words: str) -> subprocess.Popen[str]:
     return process
 
 
-def typed(project: Path, *words: str, size: tuple[int, int] = (30, 120), **variables: str) -> Any:
+def typed(
+    project: Path, *words: str, size: tuple[int, int] = (30, 120), variables: Mapping[str, str] | None = None
+) -> Any:
     """Begin a session at a terminal; return the terminal when it has polled twenty times."""
     child = pexpect.spawn(
-        AURORA[0], [*AURORA[1:], "session", *words], cwd=str(project), env=environment(**variables),
+        AURORA[0], [*AURORA[1:], "session", *words], cwd=str(project), env=environment(**(variables or {})),
         encoding="utf-8", timeout=60, dimensions=size,
     )  # fmt: skip
     wait_for_polls(project)
@@ -300,7 +302,7 @@ def test_terminal_shows_a_picture(project: Path) -> None:
 @pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"CI": "true"}, {"TERM": "dumb"}])
 def test_plain_lines_where_they_are_asked_for(project: Path, variables: dict[str, str]) -> None:
     """NO_COLOR, CI or a dumb terminal get lines, with no escape sequence in them."""
-    child = typed(project, *SLOW, **variables)
+    child = typed(project, *SLOW, variables=variables)
     child.sendintr()
     said = wait_for_end(child)
     assert child.exitstatus == 7
