@@ -36,6 +36,7 @@ class TradingDay:
     high_water_usd: Decimal = Decimal(0)
     unlocked: str = ""
     last_prices: dict[str, Decimal] = field(default_factory=dict)
+    _filled: dict[str, int] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take one event of the journal in."""
@@ -51,7 +52,7 @@ class TradingDay:
 
     def filled(self, ref: str) -> int:
         """Return the shares of an order that its fills add up to."""
-        return sum(fill.quantity for fill in self.fills.values() if fill.ref == ref)
+        return self._filled.get(ref, 0)
 
     def pnl_usd(self, bids: Mapping[str, Decimal]) -> Decimal:
         """Return the day's own P&L after fees; holdings at their last valid bid, or the last price they traded at."""
@@ -109,6 +110,7 @@ class TradingDay:
     def _book(self, fill: Fill, times: int) -> None:
         fee = assumed_fee(fill.quantity) if fill.fee is None else fill.fee
         shares = fill.side.sign * fill.quantity * times
+        self._filled[fill.ref] = self._filled.get(fill.ref, 0) + fill.quantity * times
         self.holdings[fill.symbol] = self.holdings.get(fill.symbol, 0) + shares
         self.cash_usd -= shares * fill.price + times * fee
         self.use.add_fee(times * fee)
