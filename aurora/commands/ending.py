@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import signal
+import threading
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
 from types import FrameType
@@ -12,6 +14,7 @@ from typing import Any
 from aurora.engine.signals import CAUGHT
 
 INTERRUPTED = 7
+LAST_WORDS_S = 0.2
 _ASKED = b"\naurora: asked to stop: it flattens and ends. Once more ends it at once, flat or not.\n"
 _HARD = b"\naurora: ended at once: not flattened, and its summary is not written. See: invoke status\n"
 
@@ -20,6 +23,7 @@ class Ending(AbstractContextManager["Ending"]):
     """Hears SIGINT, SIGTERM and SIGHUP while the block runs; `asked` says that one came. One that is ignored stays so.
 
     A terminal that goes away says so more than once (the kernel does, and the shell), so SIGHUP never ends it hard.
+    What is said goes by a pipe to a thread: a terminal that takes nothing any more must not hold the session.
     give_back: puts the terminal back before a hard end.
     """
 
@@ -29,6 +33,8 @@ class Ending(AbstractContextManager["Ending"]):
         self._before: dict[int, Any] = {}
 
     def __enter__(self) -> Ending:
+        listens, self._speaks = os.pipe()
+        threading.Thread(target=_say, args=(listens,), name="ending", daemon=True).start()
         heard = [number for number in CAUGHT if signal.getsignal(number) != signal.SIG_IGN]
         self._before = {number: signal.signal(number, self._hear) for number in heard}
         return self
@@ -36,17 +42,22 @@ class Ending(AbstractContextManager["Ending"]):
     def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
+        os.close(self._speaks)
 
     def _hear(self, number: int, _: FrameType | None) -> None:
         if not self.asked:
             self.asked = True
-            _say(_ASKED)
+            os.write(self._speaks, _ASKED)
         elif number != signal.SIGHUP:
             self._give_back()
-            _say(_HARD)
+            os.write(self._speaks, _HARD)
+            time.sleep(LAST_WORDS_S)
             os._exit(INTERRUPTED)
 
 
-def _say(text: bytes) -> None:
+def _say(listens: int) -> None:
+    """Write to standard error what comes through the pipe, until its other end is closed."""
     with suppress(OSError):
-        os.write(2, text)
+        while text := os.read(listens, 4096):
+            os.write(2, text)
+    os.close(listens)

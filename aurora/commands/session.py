@@ -10,6 +10,7 @@ import json
 import os
 import secrets
 import sys
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -57,7 +58,7 @@ def execute(project: Project, invocation: Invocation) -> int:
     except AuroraError as refusal:
         error = refusal
         mask = Masker(secrets_of(profile.secrets, desk.environment)).text
-        summary["error"], summary["exit_code"] = mask(error.diagnostics()), _code_of_error(error)
+        summary["error"], summary["exit_code"] = mask(error.diagnostics()), _code_of_error(error, folder / RECORDING)
     _leave(project, folder, summary, as_json=options.json)
     if error is not None:
         raise _Ended(error, summary["exit_code"]) from error
@@ -79,9 +80,15 @@ def exit_code_of(result: SessionResult) -> int:
     return INTERRUPTED if result.ended == "it was asked to stop" else 0
 
 
-def _code_of_error(error: AuroraError) -> int:
-    """Return 2 for what refused to begin; the error's own code for what broke on the way."""
-    return REFUSED if isinstance(error, OperatorError | VenueRefusal | SafetyStop) else error.exit_code
+def _code_of_error(error: AuroraError, recording: Path) -> int:
+    """Return 2 for what refused to begin: no poll is on record; the error's own code for what broke on the way."""
+    try:
+        with recording.open("rb") as record:
+            has_begun = any(line.startswith(b'{"type":"poll"') for line in islice(record, 2))
+    except OSError:
+        has_begun = recording.exists()
+    refuses = isinstance(error, OperatorError | VenueRefusal | SafetyStop)
+    return REFUSED if refuses and not has_begun else error.exit_code
 
 
 def _request(profile: Profile, options: Any) -> SessionRequest:

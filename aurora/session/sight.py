@@ -38,7 +38,7 @@ class Tail:
         try:
             with self._path.open("rb") as file:
                 file.seek(self._offset)
-                whole, _, _ = file.read(most).rpartition(b"\n")
+                whole, _, _ = (file.read(most) + file.readline()).rpartition(b"\n")
         except FileNotFoundError:
             return
         self._offset += len(whole) + bool(whole)

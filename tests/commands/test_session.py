@@ -18,6 +18,8 @@ import pexpect
 import pytest
 
 from aurora.commands.main import main
+from aurora.commands.session import _code_of_error
+from aurora.errors import VenueRefusal
 from aurora.execution.order_journal import Book, OrderJournal
 from aurora.risk.lockout import Lockout
 from tests.trading import ROOT, START, write_lean
@@ -277,6 +279,14 @@ def find_fresh_and_run(words: list[str]) -> int:
     return main(words)
 
 
+@pytest.mark.parametrize(("polls", "code"), [(0, 2), (1, 1)])
+def test_venue_that_fails_on_the_way_did_not_refuse(tmp_path: Path, polls: int, code: int) -> None:
+    """Exit 2 says that nothing was run: an error after the first poll keeps the code of its own."""
+    record = tmp_path / "session.jsonl"
+    record.write_text('{"type":"session.opened"}\n' + '{"type":"poll"}\n' * polls)
+    assert _code_of_error(VenueRefusal("gone"), record) == code
+
+
 def test_killed_session_leaves_its_record(project: Path) -> None:
     """After kill -9 the record holds every poll up to then, and the view beside it has gone, too."""
     process = started(project, *SLOW)
@@ -332,6 +342,19 @@ def test_closed_terminal_ends_it_flat(project: Path) -> None:
         time.sleep(0.02)
     assert summary(project)["result"]["flat"] is True
     assert summary(project)["exit_code"] == 7
+
+
+def test_terminal_that_nobody_reads(project: Path) -> None:
+    """A terminal that takes nothing any more (Ctrl-S) stops the view, not the session: it runs, and ends flat."""
+    child = typed(project, *SLOW)
+    wait_for_polls(project, 60)  # many pictures more than a terminal's buffer holds
+    child.sendintr()
+    until = time.monotonic() + 60
+    while not list(project.glob("sessions/*/summary.json")) and time.monotonic() < until:
+        time.sleep(0.02)
+    assert summary(project)["result"]["flat"] is True
+    wait_for_end(child)
+    assert child.exitstatus == 7
 
 
 def test_reader_who_goes_away_ends_no_session(project: Path) -> None:
