@@ -150,6 +150,7 @@ def _leave(project: Project, folder: Path, summary: dict[str, Any], *, as_json: 
             file.flush()
             os.fsync(file.fileno())
     except OSError as error:
+        (folder / SUMMARY).unlink(missing_ok=True)  # half a summary is none
         Output(sys.stderr).write(f"aurora: {project.shown(folder / SUMMARY)} can't be written: {error.strerror}\n")
     if as_json:
         out.write(text)

@@ -20,13 +20,8 @@ def summary_lines(summary: Mapping[str, Any], folder: str) -> Iterator[str]:
     yield f"{headline(summary)}{simulated}"
     yield f"  profile {summary['profile']} · quotes {summary['quotes']} · {', '.join(summary['symbols'])}"
     result = summary["result"]
-    yield from _ended(summary) if result is None else _figures(result)
+    yield from [f"  ✘ {str(summary['error']).partition(chr(10))[0]}"] if result is None else _figures(result)
     yield f"  exit {summary['exit_code']} · record {folder}/ (a session by hand: not sealed, no evidence)"
-
-
-def _ended(summary: Mapping[str, Any]) -> Iterator[str]:
-    for number, line in enumerate(str(summary["error"]).splitlines()):
-        yield f"  {'✘ ' if number == 0 else ''}{line}"
 
 
 def _figures(result: Mapping[str, Any]) -> Iterator[str]:
