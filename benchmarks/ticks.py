@@ -16,7 +16,8 @@ from benchmarks.project import ROOT
 
 EARLY, LATE, TOOK = "after a tenth of the day", "at its end", "a tick, all told"
 SYMBOLS = ("AAA", "BBB", "CCC", "DDD")
-DAY_S = 23_000
+TICK_MS = 92
+"""From one tick of a symbol to its next: 1,000,000 of four symbols fill a day."""
 AT_MOST = 1.1
 
 
@@ -46,13 +47,13 @@ def _write_day(folder: Path, ticks: int) -> None:
 
 def _lines(ticks: int) -> Iterator[str]:
     for number in range(ticks):
-        ms = 34_200_000 + number * DAY_S * 1000 // ticks
+        ms = 34_200_000 + number * TICK_MS
         cents = 10_000 + number // 50 % 40
         yield f"{ms},{cents * 100},500,0,0,N,1,0\n" if number % 2 else f"{ms},0,0,{cents * 100 + 100},500,P,1,0\n"
 
 
 def _replay(folder: Path, ticks: int) -> Mapping[str, float]:
-    command = [sys.executable, "-m", "benchmarks.ticks", str(folder)]
+    command = [sys.executable, "-m", "benchmarks.ticks", str(folder), str(ticks)]
     said = subprocess.run(command, cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True).stdout
     early, late, took = (float(word) for word in said.split()[-3:])
     return {EARLY: early, LATE: late, TOOK: took / ticks * 1e6}
@@ -64,7 +65,7 @@ def _resident_mib() -> float:
     return int(found[1]) / 1024
 
 
-def replay(folder: Path) -> None:
+def replay(folder: Path, ticks: int) -> None:
     """Run the session in this process, and print its memory early and late in MiB, and how many seconds it took."""
     import time  # noqa: PLC0415 - the imports of a session are not those of the benchmark
 
@@ -76,8 +77,8 @@ def replay(folder: Path) -> None:
 
     early: list[float] = []
 
-    def look(done: float, whole: float | None, _: str) -> None:
-        if not early and whole is not None and done >= whole / 10:
+    def look(elapsed_s: float, _: float | None, __: str) -> None:
+        if not early and elapsed_s >= ticks // len(SYMBOLS) * TICK_MS / 10_000:
             early.append(_resident_mib())
 
     desk = Desk(ROOT, load_profile(ROOT, "sim"), {})
@@ -92,4 +93,4 @@ def replay(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    replay(Path(sys.argv[1]))
+    replay(Path(sys.argv[1]), int(sys.argv[2]))
