@@ -28,6 +28,7 @@ class TradingDay:
 
     use: DayUse = field(default_factory=DayUse)
     orders: dict[str, OrderState] = field(default_factory=dict)
+    _filled: dict[str, int] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     holdings: dict[str, int] = field(default_factory=dict)
     cash_usd: Decimal = Decimal(0)
@@ -36,7 +37,6 @@ class TradingDay:
     high_water_usd: Decimal = Decimal(0)
     unlocked: str = ""
     last_prices: dict[str, Decimal] = field(default_factory=dict)
-    _filled: dict[str, int] = field(default_factory=dict)
 
     def apply(self, event: Event) -> None:
         """Take one event of the journal in."""
