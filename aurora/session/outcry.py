@@ -42,7 +42,7 @@ class Outcry(AbstractContextManager["Outcry"]):
 
     def warn(self, text: str) -> None:
         """Tell of what a person should look at; the session goes on."""
-        self._tell(f"{self._name}: look at the session's quotes", f"{text}.", Priority.HIGH)
+        self._tell(f"{self._name}: look at the session", f"{text}.", Priority.HIGH)
 
     def _tell(self, title: str, text: str, priority: Priority) -> None:
         alert = Alert(title, text, priority, ("session", str(self._mode)), self._services.clock.now())

@@ -31,5 +31,5 @@ def test_alert_names_mode_and_venue(tmp_path: Path, mode: Mode, profile: str, na
     with Outcry(cast(Services, desk), mode, None, "s") as outcry:
         outcry.lock_out("reject of a-1")
         outcry.warn("wide for 5 polls running")
-    titles = [f"{name}: look at the session's quotes", f"{name}: session locked out"]
+    titles = [f"{name}: look at the session", f"{name}: session locked out"]
     assert sorted(alert.title for alert in told) == titles
