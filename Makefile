@@ -6,6 +6,7 @@ QUOTES ?= dummy
 COMMA := ,
 # A recording holds what it holds; generated quotes know every symbol.
 SYMBOLS ?= $(if $(filter replay:%,$(QUOTES)),SPY,SPY$(COMMA)TSLA)
+PROFILE ?= sim
 ARGS   ?=
 
 VENV := .venv
@@ -19,10 +20,10 @@ LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse live test check nightly bench lock calendar clean moved
+.PHONY: help setup rehearse live live-shadow daily-shadow test check nightly bench lock calendar clean moved
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
 
 setup: $(RUN) ## Make .venv with what a run needs
 
@@ -33,6 +34,14 @@ rehearse: $(RUN) ## Rehearse the go-live checklist; QUOTES=dummy or replay:FOLDE
 live: $(RUN) ## Run the go-live checklist for real; ARGS="--symbols SPY"
 	@$(COMPILE)
 	$(BIN)/invoke runbook go-live $(ARGS)
+
+live-shadow: $(RUN) ## Warm up: a shadow session, nothing sent; QUOTES=, SYMBOLS=, PROFILE=live_canary
+	@$(COMPILE)
+	$(BIN)/invoke runbook warmup --profile "$(PROFILE)" --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
+
+daily-shadow: $(RUN) ## The day's shadow session, judged and summed up; QUOTES=, SYMBOLS=, PROFILE=
+	@$(COMPILE)
+	$(BIN)/invoke runbook daily-shadow --profile "$(PROFILE)" --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
 
 test: $(DEV) ## Run the tests; ARGS="-k journal"
 	@$(COMPILE)

@@ -65,6 +65,21 @@ class ManualClock:
         self._monotonic += seconds
 
 
+class PacedClock(ManualClock):
+    """A clock of another day that goes at `speed` times the machine's pace: for replays that a person watches."""
+
+    def __init__(self, start: datetime, speed: float) -> None:
+        super().__init__(start)
+        if not 0 < speed < float("inf"):
+            raise ValueError(f"A clock goes at a speed above 0; it was {speed!r}.")
+        self._speed = speed
+
+    def sleep(self, seconds: float) -> None:
+        """Block for `seconds` divided by the speed, and move the clock by `seconds`."""
+        time.sleep(seconds / self._speed)
+        self.advance(seconds)
+
+
 def iso(instant: datetime) -> str:
     """Return `instant` as ISO 8601 UTC with microseconds and a Z, the one form that Aurora writes."""
     return instant.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, growth, kill, lint, memory, peers, start, verify
+from benchmarks import engine, growth, kill, lint, memory, peers, session, start, ticks, verify
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -26,8 +26,10 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "others": peers.measure,
     "growth": growth.measure,
     "kill": kill.measure,
+    "session": session.measure,
+    "ticks": ticks.measure,
 }
-NIGHTLY = ("growth",)
+NIGHTLY = ("growth", "ticks")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -35,7 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     size = Size(options.rounds, options.folder, options.steps, peers=options.peers)
     if options.tiny:
-        size = replace(size, rounds=1, steps=3, long_steps=10, sealed_runs=3, warm_up=0)
+        size = replace(size, rounds=1, steps=3, long_steps=10, sealed_runs=3, ticks=40_000, warm_up=0)
     else:
         compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
     groups = {}
@@ -59,7 +61,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=f"one of: {names}")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is measured (default 7)")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="steps in a row (default 200)")
-    parser.add_argument("--nightly", action="store_true", help="growth, too: runs of 10,000 steps")
+    parser.add_argument("--nightly", action="store_true", help="growth and ticks, too: 10,000 steps, 1,000,000 ticks")
     parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "runs", help="where to run; a sync costs what the disk there asks (runs/)"

@@ -27,6 +27,8 @@ class Size:
     """The Python of a virtual environment in which what Aurora is compared with is installed."""
     sealed_runs: int = 1_000
     """Runs whose records are verified."""
+    ticks: int = 1_000_000
+    """Ticks of a day that is replayed."""
     warm_up: int = 1
     """Rounds that are thrown away: they fill caches."""
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from aurora.engine.faults import did_you_mean, listed
@@ -141,3 +142,10 @@ def whole_number(text: str) -> int:
     if not re.fullmatch(r"[0-9]{1,9}", text):
         raise argparse.ArgumentTypeError(f"must be a whole number, was {text!r}")
     return int(text)
+
+
+def plain_number(text: str) -> Decimal:
+    """Return a number from the command line, like 5 or 0.5. Raises ArgumentTypeError."""
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,6})?", text):
+        raise argparse.ArgumentTypeError(f"must be a number like 5 or 0.5, was {text!r}")
+    return Decimal(text)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from aurora.commands.exact import ExactParser, whole_number
+from aurora.commands.exact import ExactParser, plain_number, whole_number
 from aurora.commands.flags import read_flags
 from aurora.engine.faults import Fault, RunbookError, did_you_mean, listed, visible
 from aurora.engine.graph import Library
@@ -38,6 +38,7 @@ SHORT = {
     "schema": "print the JSON Schema of runbooks, or of a session's record: schema [runbook|session]",
     "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
     "completion": "print what makes TAB complete: completion bash|zsh|fish",
+    "session": "run one session by hand: paper, shadow, or live on the simulated venue",
     "gateway": "run a simulated IB Gateway on this machine",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
 }
@@ -307,6 +308,21 @@ def _completion(program: str) -> ExactParser:
     return parser
 
 
+def _session(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--symbols", default="SPY,TSLA", metavar="A,B", help="what is traded (default SPY,TSLA)")
+    parser.add_argument("--poll-sec", type=plain_number, metavar="X", help="seconds between looks (the profile's)")
+    parser.add_argument("--profile", default="base", metavar="NAME", help="how much (default base: paper, simulated)")
+    parser.add_argument("--quotes", default="dummy", metavar="TEXT", help="dummy, replay:PATH or ibkr (default dummy)")
+    parser.add_argument("--shadow", action="store_true", help="send nothing, whatever the profile's mode is")
+    parser.add_argument("--steps", type=whole_number, metavar="N", help="looks after the warm-up")
+    parser.add_argument(
+        "--minutes", type=plain_number, metavar="M", help="how long; without steps and minutes: until before the close"
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON document, for programs")
+    return parser
+
+
 def _gateway(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("--port", type=whole_number, default=7497, metavar="N", help="where it listens (default 7497)")
@@ -339,6 +355,7 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "schema": _schema,
     "new": _new,
     "completion": _completion,
+    "session": _session,
     "gateway": _gateway,
     "doctor": _plain,
 }

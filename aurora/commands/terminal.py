@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 from aurora.commands.announcer import Announcer
+from aurora.commands.session_pane import SessionTerminal
 from aurora.engine.artifacts import files_with_secrets
 from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.leg import Desk
@@ -22,7 +23,7 @@ from aurora.evidence.persons import PersonSignatory
 
 def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
-    listener = listener_for(as_json=as_json)
+    listener = listener_for(as_json=as_json, terminal=lambda: SessionTerminal(project.runs))
     person: Person = Nobody("no terminal")
     announcer, secrets_in = Announcer(project), functools.partial(_secrets_in, project)
     if isinstance(listener, JsonLines):
@@ -39,7 +40,8 @@ def make_desk(project: Project, *, as_json: bool) -> Desk:
 def _secrets_in(project: Project, folder: Path) -> list[str]:
     """Return the files of a run that hold a secret of its profile, as the profile and the environment are now."""
     profile = load_profile(project.root, read_record(folder).state.opened["profile"]["name"])
-    return files_with_secrets(folder, Masker(secrets_of(profile.secrets, read_environment(project.root))))
+    names = profile.values.plain().get("secrets", [])
+    return files_with_secrets(folder, Masker(secrets_of(names, read_environment(project.root))))
 
 
 def _say_aside(text: str) -> None:

@@ -7,7 +7,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, TextIO, cast
 
 from aurora.engine.faults import visible
@@ -345,9 +345,10 @@ class LiveTerminal(PlainLines):
         self._last_tick = now
         self._switch(bool(self._started))
         if self._on:
-            self._live.update(self._table(now), refresh=True)
+            self._live.update(self.drawn(now), refresh=True)
 
-    def _table(self, now: float) -> Any:
+    def drawn(self, now: float) -> Any:
+        """Return what is drawn below the lines, for rich; now: monotonic seconds."""
         from rich.progress_bar import ProgressBar  # noqa: PLC0415 - rich is slow to import
         from rich.table import Table  # noqa: PLC0415 - rich is slow to import
         from rich.text import Text  # noqa: PLC0415 - rich is slow to import
@@ -385,10 +386,10 @@ def _is_drawable(progress: Progress) -> bool:
     return bool(progress.total) and all(isinstance(each, int | float) and abs(each) < MOST for each in numbers)
 
 
-def listener_for(*, as_json: bool) -> JsonLines | PlainLines:
-    """Return the listener that fits standard output."""
+def listener_for(*, as_json: bool, terminal: Callable[[], PlainLines] = LiveTerminal) -> JsonLines | PlainLines:
+    """Return the listener that fits standard output; `terminal` makes the one for a terminal."""
     if as_json:
         return JsonLines()
     if sys.stdout is not None and sys.stdout.isatty():
-        return LiveTerminal()
+        return terminal()
     return PlainLines()

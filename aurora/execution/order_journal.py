@@ -79,8 +79,14 @@ class OrderJournal:
         self._journal = journal
         self._release = release
         self._odd: set[str] = set()
+        self._taken: dict[str, Fill] = {}
         for event in events:
             self.day.apply(event)
+
+    @property
+    def path(self) -> Path:
+        """Return the journal's file."""
+        return self._journal.path
 
     @classmethod
     def create(cls, path: Path, book: Book, clock: Clock) -> OrderJournal:
@@ -154,6 +160,9 @@ class OrderJournal:
         """Note what is new among the venue's executions, however late, often or corrected they come."""
         news = News()
         for fill in fills:
+            if self._taken.get(fill.id) is fill:
+                continue  # a venue tells the whole day's executions each time: the very same one needs no second look
+            self._taken[fill.id] = fill
             known = self.day.fills.get(fill.id)
             if known is None:
                 self._take_new(fill, news)
@@ -217,6 +226,8 @@ class OrderJournal:
 
 class _NoDisk:
     """A journal that can't be written, and says why."""
+
+    path = Path(os.devnull)
 
     def __init__(self, why: JournalWriteError) -> None:
         self._why = why

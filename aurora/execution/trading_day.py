@@ -30,6 +30,7 @@ class TradingDay:
 
     use: DayUse = field(default_factory=DayUse)
     orders: dict[str, OrderState] = field(default_factory=dict)
+    _filled: dict[str, int] = field(default_factory=dict)
     fills: dict[str, Fill] = field(default_factory=dict)
     holdings: dict[str, int] = field(default_factory=dict)
     cash_usd: Decimal = Decimal(0)
@@ -55,7 +56,7 @@ class TradingDay:
 
     def filled(self, ref: str) -> int:
         """Return the shares of an order that its fills add up to."""
-        return sum(fill.quantity for fill in self.fills.values() if fill.ref == ref)
+        return self._filled.get(ref, 0)
 
     def held_after(self, ref: str) -> int:
         """Return the signed shares that the venue had confirmed when an order was meant, and what it filled since."""
@@ -121,6 +122,7 @@ class TradingDay:
     def _book(self, fill: Fill, times: int) -> None:
         fee = assumed_fee(fill.quantity) if fill.fee is None else fill.fee
         shares = fill.side.sign * fill.quantity * times
+        self._filled[fill.ref] = self._filled.get(fill.ref, 0) + fill.quantity * times
         self.holdings[fill.symbol] = self.holdings.get(fill.symbol, 0) + shares
         self.cash_usd -= shares * fill.price + times * fee
         self.use.add_fee(times * fee)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from decimal import Decimal
@@ -15,12 +15,12 @@ from aurora.errors import UsageError, VenueRefusal
 from aurora.market.calendar import session_hours
 from aurora.market.hours import in_new_york
 from aurora.market.quote import Quote
-from aurora.quotes.options import read_day, read_int, read_rate, read_time, refuse_unknown
+from aurora.quotes.options import read_day, read_int, read_pace, read_rate, read_time, refuse_unknown
 
 DEFAULT_SEED = 7
 DEFAULT_DAY = date(2026, 1, 5)
 DEFAULT_GAPS_PER_HOUR = 6.0
-OPTIONS = ("seed", "gaps_per_hour", "day", "start")
+OPTIONS = ("seed", "gaps_per_hour", "day", "start", "speed")
 
 _SYMBOL = re.compile(r"[A-Z][A-Z0-9.]{0,9}")
 _TICK_GAP_S = 0.25  # mean time between ticks; IB's stream has a median gap of 0.25 s
@@ -51,6 +51,7 @@ def open_dummy(target: str, options: Mapping[str, str], root: Path, seed: int) -
         gaps_per_hour=read_rate(options, "gaps_per_hour", DEFAULT_GAPS_PER_HOUR),
         day=read_day(options) or DEFAULT_DAY,
         start=read_time(options),
+        make_clock=read_pace(options),
     )
 
 
@@ -60,6 +61,7 @@ class DummyQuotes:
     seed:          the same seed gives the same quotes at the same instants, however they are polled.
     gaps_per_hour: how often a symbol falls silent for 2 to 7 seconds.
     day, start:    where its clock begins; five minutes after the open unless told.
+    make_clock:    what its clock is: one that jumps when it sleeps, unless told.
     Raises UsageError for a day on which the exchange has no session.
     """
 
@@ -72,6 +74,7 @@ class DummyQuotes:
         gaps_per_hour: float = DEFAULT_GAPS_PER_HOUR,
         day: date = DEFAULT_DAY,
         start: time | None = None,
+        make_clock: Callable[[datetime], ManualClock] = ManualClock,
     ) -> None:
         self.name = f"dummy:seed={seed}"
         if gaps_per_hour != DEFAULT_GAPS_PER_HOUR:
@@ -81,7 +84,7 @@ class DummyQuotes:
             raise UsageError(f"day was {day:%Y-%m-%d}, a {day:%A}; the exchange has no session then.")
         opens, self._closes = hours
         self._origin = opens  # the walk begins at the open whatever `start` says, so that `start` changes nothing in it
-        self.clock = ManualClock(opens + timedelta(minutes=5) if start is None else in_new_york(day, start))
+        self.clock = make_clock(opens + timedelta(minutes=5) if start is None else in_new_york(day, start))
         self._seed = seed
         self._gap_chance = gaps_per_hour / 3600 * _TICK_GAP_S
         self._walks: dict[str, _Walk] = {}

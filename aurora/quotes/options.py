@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Collection, Mapping
-from datetime import date, time
+from collections.abc import Callable, Collection, Mapping
+from datetime import date, datetime, time
 
+from aurora.clock import ManualClock, PacedClock
 from aurora.errors import OperatorError, UsageError
 from aurora.market.hours import parse_time
 
@@ -61,3 +62,13 @@ def read_time(options: Mapping[str, str], key: str = "start") -> time | None:
         return parse_time(text)
     except OperatorError as error:
         raise UsageError(f"{key}: {error.what}") from None
+
+
+def read_pace(options: Mapping[str, str], key: str = "speed") -> Callable[[datetime], ManualClock]:
+    """Return what makes the source's clock: one that jumps when it sleeps, or one that goes at `speed`."""
+    speed = read_rate(options, key, 0.0)
+    if key not in options:
+        return ManualClock
+    if speed <= 0:
+        raise UsageError(f"{key} was {options[key]!r}; it is a number above 0, 1 is real time.")
+    return lambda start: PacedClock(start, speed)

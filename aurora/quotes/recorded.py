@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -51,7 +51,7 @@ class RecordedQuotes:
 
     realtime = False
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path, name: str, *, make_clock: Callable[[datetime], ManualClock] = ManualClock) -> None:
         self.name = name
         self._events = _read_events(path)
         header = next(self._events, None)
@@ -61,7 +61,7 @@ class RecordedQuotes:
         self._next = self._step()
         if self._next is None:
             raise _refusal(f"{path} holds no poll")
-        self.clock = ManualClock(self._next[0])
+        self.clock = make_clock(self._next[0])
         self._latest: dict[str, Quote | None] = {}
         self._wanted: tuple[str, ...] = ()
 

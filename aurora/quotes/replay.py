@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -14,10 +14,10 @@ from aurora.market.hours import OPEN, in_new_york
 from aurora.market.quote import Quote
 from aurora.quotes.base import QuoteSource
 from aurora.quotes.lean import LeanFile, Row, describe_file, find_files
-from aurora.quotes.options import read_day, read_time, refuse_unknown
+from aurora.quotes.options import read_day, read_pace, read_time, refuse_unknown
 from aurora.quotes.recorded import RecordedQuotes
 
-OPTIONS = ("day", "start")
+OPTIONS = ("day", "start", "speed")
 AFTER_OPEN = timedelta(minutes=5)
 
 
@@ -29,8 +29,8 @@ def open_replay(target: str, options: Mapping[str, str], root: Path, seed: int) 
     if not path.exists():
         raise UsageError(f"There is no recording at {target}.", todo=f"paths are relative to {root}; check the name")
     if path.suffix == ".jsonl":
-        refuse_unknown("replay of a session's record", options, ())
-        return RecordedQuotes(path, f"replay:{target}")
+        refuse_unknown("replay of a session's record", options, ("speed",))
+        return RecordedQuotes(path, f"replay:{target}", make_clock=read_pace(options))
     refuse_unknown("replay", options, OPTIONS)
     files = find_files(path) if path.is_dir() else [describe_file(path)]
     if not files:
@@ -38,7 +38,9 @@ def open_replay(target: str, options: Mapping[str, str], root: Path, seed: int) 
             f"{target} holds no Lean quotes.",
             todo="name the folder that has equity/usa/second or equity/usa/tick in it",
         )
-    return ReplayQuotes(files, f"replay:{target}", day=read_day(options), start=read_time(options))
+    return ReplayQuotes(
+        files, f"replay:{target}", day=read_day(options), start=read_time(options), make_clock=read_pace(options)
+    )
 
 
 class ReplayQuotes:
@@ -46,12 +48,19 @@ class ReplayQuotes:
 
     day:   the first day that has all symbols, unless told.
     start: New York's time at which its clock begins; five minutes after the regular open unless told.
+    make_clock: what its clock is: one that jumps when it sleeps, unless told.
     """
 
     realtime = False
 
     def __init__(
-        self, files: Sequence[LeanFile], name: str, *, day: date | None = None, start: time | None = None
+        self,
+        files: Sequence[LeanFile],
+        name: str,
+        *,
+        day: date | None = None,
+        start: time | None = None,
+        make_clock: Callable[[datetime], ManualClock] = ManualClock,
     ) -> None:
         days = sorted({file.day for file in files})
         if day is not None and day not in days:
@@ -60,7 +69,7 @@ class ReplayQuotes:
         self._day = day
         self._files = [file for file in files if day is None or file.day == day]
         self._start = start
-        self.clock = ManualClock(self._begin(day or days[0]))
+        self.clock = make_clock(self._begin(day or days[0]))
         self._cursors: dict[str, _Cursor] = {}
 
     def _begin(self, day: date) -> datetime:

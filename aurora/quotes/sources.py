@@ -6,6 +6,8 @@ A source is named by text, in runbooks and on the command line:
     dummy:seed=11,gaps_per_hour=30           options after the colon, a comma between them
     replay:../data/lean                      a recording: a Lean data folder, one of its zip files, or a session.jsonl
     replay:../data/lean?day=2013-10-08&start=10:30    options after the question mark; times are New York's
+
+Both go as fast as they can; `speed=1` lets them take real time, `speed=10` a tenth of it: for a person who watches.
 """
 
 from __future__ import annotations

@@ -23,6 +23,7 @@ class Outcry(AbstractContextManager["Outcry"]):
         self._mode = mode
         self._lockout = lockout
         self._session = session
+        self._name = f"{mode} on {services.profile.venue}"  # a rehearsal's alarm must not pass for one of real money
         self._alerts: list[threading.Thread] = []
         self._is_locked_out = False
 
@@ -35,13 +36,13 @@ class Outcry(AbstractContextManager["Outcry"]):
         if not self._is_locked_out:
             self._is_locked_out = True
             lifts = "; only invoke unlock lifts it" if self._lockout is not None else ""
-            self._tell(f"{self._mode} session locked out", f"{anomaly}. It flattens and ends{lifts}.", Priority.URGENT)
+            self._tell(f"{self._name}: session locked out", f"{anomaly}. It flattens and ends{lifts}.", Priority.URGENT)
         if self._lockout is not None:
             self._lockout.set(anomaly, self._session, self._services.clock.now(), str(self._services.profile.venue))
 
     def warn(self, text: str) -> None:
         """Tell of what a person should look at; the session goes on."""
-        self._tell(f"{self._mode} session: look at it", f"{text}.", Priority.HIGH)
+        self._tell(f"{self._name}: look at the session", f"{text}.", Priority.HIGH)
 
     def _tell(self, title: str, text: str, priority: Priority) -> None:
         alert = Alert(title, text, priority, ("session", str(self._mode)), self._services.clock.now())

@@ -94,7 +94,7 @@ def run_session(
         )
         for anomaly in anomalies:
             session.breaker.trip(anomaly)
-        recorder.open_session(_header(services, settings, source, attempt.id, strategy.name))
+        recorder.open_session(_header(services, session, source, attempt.id, strategy.name))
         session.run()
         after_run(session)
         result = _sum_up(session, services, source, recorder)
@@ -157,10 +157,8 @@ def _learn(
     return learn_the_truth(orders, broker, source.clock)
 
 
-def _header(
-    services: Services, settings: SessionSettings, source: WatchedQuotes, session_id: str, model: str
-) -> dict[str, Any]:
-    profile = services.profile
+def _header(services: Services, session: Session, source: WatchedQuotes, session_id: str, model: str) -> dict[str, Any]:
+    profile, settings = services.profile, session.settings
     return {
         "session": session_id,
         "mode": settings.mode,
@@ -178,7 +176,22 @@ def _header(
             "models_enabled": settings.models_enabled,
             "capital_usd": settings.capital_usd,
         },
+        "limits": _limits(settings),
+        "orders": shown_path(session.router.orders.path, services.project),
         "at": iso(source.clock.now()),
+    }
+
+
+def _limits(settings: SessionSettings) -> dict[str, Decimal]:
+    """Return what the session is held to, for whoever reads its record: each with its unit in its name."""
+    return {
+        "max_quote_age_s": settings.tripwires.max_quote_age_s,
+        "max_spread_bps": settings.tripwires.max_spread_bps,
+        "per_trade_notional_usd": settings.limits.per_trade_notional_usd,
+        "notional_daily_cap_usd": settings.limits.notional_daily_cap_usd,
+        "daily_fee_cap_usd": settings.limits.daily_fee_cap_usd,
+        "daily_loss_limit_usd": settings.daily_loss_limit_usd,
+        "max_drawdown_usd": settings.max_drawdown_usd,
     }
 
 

@@ -127,7 +127,7 @@ def test_a_progress_that_is_no_share_ends_no_view(
     live = LiveTerminal()
     live._started["speak"] = 0.0
     live.on_progress("speak", Progress(done, total, EVIL))
-    live._console.print(live._table(1.0))
+    live._console.print(live.drawn(1.0))
     shown = capsys.readouterr().out
     assert "speak" in shown
     assert_harmless(shown)

@@ -264,7 +264,7 @@ def test_rejects_and_rate_outlive_a_restart(tmp_path: Path, limit: dict[str, int
     book = Book("live", "simulated", "SIM", clock.now().date())
     before = OrderJournal.open(tmp_path, book, clock)
     order = make_order("bad")
-    before.intend(order, opens=True)
+    before.intend(order, opens=True, held=0)
     before.told(OrderState(order, OrderStatus.REJECTED, reason="no"))
     before.close()
     market = Market(tmp_path)

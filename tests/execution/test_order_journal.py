@@ -118,6 +118,7 @@ def test_corrected_fill_replaces_the_first_one(orders: OrderJournal, tmp_path: P
     again = reopened(orders, tmp_path)
     assert (again.day.holdings, again.day.cash_usd) == ({"SPY": 4}, -4 * Decimal(167) - 2)
     assert again.day.use.fees_usd == 2
+    assert again.day.filled(corrected.ref) == 4
     again.close()
 
 

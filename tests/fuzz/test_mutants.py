@@ -28,7 +28,8 @@ ANSWERS = ROOT / "profiles" / "answers" / "rehearse.yaml"
 CHUNK = 50
 SHORT, LONG = 500, 20_000
 RUNBOOK = "go-live"
-"""It runs the other runbooks but warmup, which has a run of its own."""
+OTHERS = ("daily-shadow", "warmup")
+"""go-live runs the other runbooks; these have runs of their own."""
 
 
 @dataclass
@@ -41,7 +42,7 @@ class Desk:
 
     def runbook_of(self, path: Path) -> str:
         """Return the runbook whose run hangs on the file."""
-        return "warmup" if path.stem == "warmup" else RUNBOOK
+        return path.stem if path.stem in OTHERS else RUNBOOK
 
 
 def copied(root: Path) -> Project:
@@ -61,7 +62,7 @@ def desk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Desk]:
     with bound_steps():
         project = copied(root)
         opened = {}
-        for name in (RUNBOOK, "warmup"):
+        for name in (RUNBOOK, *OTHERS):
             prepared = prepare(project, name, library.parameters(project, name, {"profile": "sim"}))
             opened[name] = opening_facts(prepared, root / "runs" / name, HOW, None, [], None)
         files = [*sorted(project.runbooks.glob("*.yaml")), *sorted(project.profiles.glob("*.yaml"))]

@@ -16,7 +16,7 @@ from aurora.testing.plugin import steps_given_back
 
 ROOT = Path(__file__).resolve().parents[2]
 BOOKS = sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml"))
-SESSIONS = {"go-live": "live", "warmup": "shadow"}
+SESSIONS = {"go-live": "live", "warmup": "shadow", "daily-shadow": "shadow"}
 RED_EXIT = {"preflight": 2}
 CHECKS = "caps environment secrets code disk utc kill_flag lockout quotes broker".split()
 
@@ -172,12 +172,21 @@ def test_each_question_declined_ends_the_run(rehearsal: Rehearsal, book: str, st
         assert run.calls(SESSIONS[book]) == []
 
 
-def test_the_shadow_session_is_compared_by_a_person_on_a_real_venue(rehearsal: Rehearsal) -> None:
-    """Warmup skips its last question on the simulated venue, asks it on any other, and a no is a no."""
-    assert rehearse(rehearsal, "warmup").status["reconcile"] == "skipped"
-    steps = {"*": passes(), "shadow": passes(recording="")}
-    run = rehearsal("warmup", profile="live_canary", steps=steps, answers={"reconcile": "no"})
-    assert (run.outcome, run.exit_code, run.path[-1]) == ("declined", 5, "reconcile")
+@pytest.mark.parametrize("book", ["warmup", "daily-shadow"])
+def test_the_shadow_session_is_compared_by_a_person_on_a_real_venue(rehearsal: Rehearsal, book: str) -> None:
+    """A shadow session's last question is skipped on the simulated venue, asked on any other, and a no is a no."""
+    assert rehearse(rehearsal, book).status["reconcile"] == "skipped"
+    steps = {"*": passes(), "shadow": passes(recording="runs/session.jsonl")}
+    run = rehearsal(book, profile="live_canary", steps=steps, answers={"reconcile": "no"})
+    assert (run.outcome, run.exit_code, run.status["reconcile"]) == ("declined", 5, "declined")
+
+
+@pytest.mark.parametrize("ending", ["passed", "red", "broken"])
+def test_a_shadow_day_is_summed_up_when_its_session_left_a_record(rehearsal: Rehearsal, ending: str) -> None:
+    """The rollup comes after a session that ended, red or not; never after one of which no record is known."""
+    mock = {"passed": passes(recording="a"), "red": red("anomalies == []", recording="a"), "broken": raises(OSError())}
+    run = rehearse(rehearsal, "daily-shadow", {"shadow": mock[ending]})
+    assert [call.arguments["recording"] for call in run.calls("rollup")] == ([] if ending == "broken" else ["a"])
 
 
 @pytest.mark.parametrize("book", SESSIONS)

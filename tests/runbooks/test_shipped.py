@@ -259,6 +259,28 @@ def test_warmup_sends_no_order(desk: Path) -> None:
     assert ends(desk)["shadow"]["outputs"]["orders_sent"] == 0
 
 
+def test_a_shadow_day_on_generated_quotes_is_amber_and_says_why(desk: Path) -> None:
+    """Trading rule 18: daily-shadow sends nothing and sums up; on generated quotes it does not count, thus no green."""
+    done = aurora(desk, "runbook", "daily-shadow", "--minutes", "10")
+    assert done.returncode == 0, done.stdout + done.stderr
+    finished = ends(desk)
+    assert (finished["shadow"]["status"], finished["rollup"]["status"]) == ("passed", "passed")
+    assert finished["shadow"]["outputs"]["orders_sent"] == 0
+    assert finished["rollup"]["outputs"]["closed"] is True
+    assert finished["reconcile"]["status"] == "skipped"
+    assert journal(desk)[-1]["data"]["outcome"] == "amber"
+    assert "generated or recorded quotes: this day does not count" in done.stdout
+
+
+def test_a_shadow_day_with_an_anomaly_is_red_and_summed_up(desk: Path) -> None:
+    """An anomaly is exit 3, and the rollup is there all the same."""
+    done = aurora(desk, "runbook", "daily-shadow", "--quotes", "dummy:seed=3,gaps_per_hour=700", "--minutes", "30")
+    assert done.returncode == 3, done.stdout + done.stderr
+    finished = ends(desk)
+    assert (finished["shadow"]["status"], finished["rollup"]["status"]) == ("red", "passed")
+    assert finished["rollup"]["outputs"]["anomalies"]
+
+
 @pytest.mark.parametrize("name", sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml")))
 def test_each_shipped_runbook_names_its_schema(name: str) -> None:
     """An editor finds the schema in the first line of each shipped runbook, and the file it names exists."""
@@ -269,7 +291,7 @@ def test_each_shipped_runbook_names_its_schema(name: str) -> None:
 
 def test_what_is_not_built_says_so() -> None:
     """Each line of the document that no step does yet is a checklist line that says it is not built."""
-    text = (ROOT / "runbooks/go-live.yaml").read_text() + (ROOT / "runbooks/eod.yaml").read_text()
+    text = "".join((ROOT / f"runbooks/{name}.yaml").read_text() for name in ("go-live", "eod", "daily-shadow"))
     for words in (
         "Branch protection",
         "Smoke",

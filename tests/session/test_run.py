@@ -47,6 +47,7 @@ def record(project: Path, name: str = "a") -> list[dict[str, Any]]:
                 line["result"].pop(varying)
         if line["type"] == "session.opened":
             line.pop("quotes")
+            line.pop("orders")
         for decision in [*line.get("decisions", []), *line.get("orders", []), *line.get("fills", [])]:
             decision["ref"] = decision["ref"].partition("-")[2]
     return lines
