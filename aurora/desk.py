@@ -18,11 +18,8 @@ from aurora.engine.context import Context
 from aurora.engine.document import read_document
 from aurora.engine.faults import RunbookError
 from aurora.engine.profiles import load_profile
-from aurora.engine.project import desk_of
 from aurora.engine.secrets import Masker, read_environment, secrets_of
 from aurora.errors import ProfileError, VenueRefusal
-from aurora.evidence.ledger import read_ledger_text
-from aurora.evidence.witness import announcement
 from aurora.market.mode import Mode
 from aurora.profile import Profile
 from aurora.quotes.base import QuoteSource
@@ -103,18 +100,10 @@ class Desk:
         return ScoreStrategy(f"{opened.name}@{opened.sha256[:12]}", opened.model, Decimal(models.max_weight_pct) / 100)
 
     def notify(self, alert: Alert) -> Delivery:
-        """Tell `alert` by each notifier that the profile asks for, with the head that the ledger has now."""
-        head = read_ledger_text(self.project / "runs").head
-        if head.seq:
-            alert = replace(alert, text=f"{alert.text}\n{announcement(desk_of(self.project), head)}")
-        return tell_by(self.project, self.profile, self.environment, alert)
-
-
-def tell_by(project: Path, profile: Profile, environment: Mapping[str, str], alert: Alert) -> Delivery:
-    """Tell `alert`, the profile's secrets masked, by each notifier that a profile asks for. Never raises."""
-    mask = Masker(secrets_of(profile.secrets, environment)).text
-    notifiers = build_notifiers(profile.alerts, project, environment, SystemClock())
-    return tell(notifiers, replace(alert, title=mask(alert.title), text=mask(alert.text)))
+        """Tell `alert`, the profile's secrets masked, by each notifier that the profile asks for."""
+        mask = Masker(secrets_of(self.profile.secrets, self.environment)).text
+        notifiers = build_notifiers(self.profile.alerts, self.project, self.environment, self.clock)
+        return tell(notifiers, replace(alert, title=mask(alert.title), text=mask(alert.text)))
 
 
 def notify_of(project: Path, profile: str, title: str, text: str) -> Delivery:

@@ -30,8 +30,6 @@ SHORT = {
     "report": "render a run's report again from its journal: report RUN",
     "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
     "review": "counter-sign a sealed run with your own key: review RUN [--note TEXT]",
-    "export": "write a sealed run's evidence as a DSSE envelope: export RUN",
-    "announce": "send what the outbox still holds: heads of the ledger, to alerts and the git witness",
     "keys": "the keys that sign records: keys init|list|add PRINCIPAL FILE.pub",
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
@@ -196,28 +194,14 @@ def _verify(program: str) -> ExactParser:
         "--witness",
         action="append",
         default=[],
-        metavar="SEQ:SHA256[@TIME]",
-        help="a head of the ledger that left this machine, and when it was received; may be given again",
+        metavar="SEQ:SHA256",
+        help="a head of the ledger that was announced outside this machine; may be given again",
     )
-    parser.add_argument(
-        "--witness-file",
-        action="append",
-        default=[],
-        metavar="FILE",
-        help="saved alerts with announced heads, such as an ntfy topic's JSON lines; may be given again",
-    )
-    parser.add_argument("--witness-git", action="store_true", help="ask the git witness of this project for its head")
     parser.add_argument("--signers", metavar="FILE", help="an auditor's own copy of allowed_signers")
     parser.add_argument(
         "--each-signature", action="store_true", help="let ssh-keygen check each run's signature, not only the ledger's"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
-    return parser
-
-
-def _announce(program: str) -> ExactParser:
-    parser = _plain(program)
-    parser.add_argument("--quiet", action="store_true", help="give way to what else runs here, as a run starts it")
     return parser
 
 
@@ -346,8 +330,6 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "unlock": _unlock,
     "report": _one_run,
     "verify": _verify,
-    "export": _one_run,
-    "announce": _announce,
     "review": _review,
     "keys": _keys,
     "lint": _lint,

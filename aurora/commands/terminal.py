@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import os
 import sys
 from pathlib import Path
 
-from aurora.commands.announcer import Announcer
 from aurora.commands.session_pane import SessionTerminal
-from aurora.engine.artifacts import files_with_secrets
 from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.leg import Desk
-from aurora.engine.profiles import load_profile
 from aurora.engine.project import Project
 from aurora.engine.prompts import Nobody, Person, person_at
 from aurora.engine.records import read_record
-from aurora.engine.secrets import Masker, read_environment, secrets_of
 from aurora.evidence.keeper import SigningKeeper
 from aurora.evidence.persons import PersonSignatory
 
@@ -25,23 +20,13 @@ def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json, terminal=lambda: SessionTerminal(project.runs))
     person: Person = Nobody("no terminal")
-    announcer, secrets_in = Announcer(project), functools.partial(_secrets_in, project)
     if isinstance(listener, JsonLines):
-        keeper = SigningKeeper(project.root, bool, _say_aside, announce=announcer, secrets_in=secrets_in)
+        keeper = SigningKeeper(project.root, bool, warn=_say_aside)
     else:
-        keeper = SigningKeeper(
-            project.root, lambda text: listener.on_log("record", text), announce=announcer, secrets_in=secrets_in
-        )
+        keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
         person = person_at(listener.show, os.environ)
     signatory = PersonSignatory(project.root, project.runs)
     return Desk(listener, person, on_end=keeper.closed, on_lost=_tell, keeper=keeper, signatory=signatory)
-
-
-def _secrets_in(project: Project, folder: Path) -> list[str]:
-    """Return the files of a run that hold a secret of its profile, as the profile and the environment are now."""
-    profile = load_profile(project.root, read_record(folder).state.opened["profile"]["name"])
-    names = profile.values.plain().get("secrets", [])
-    return files_with_secrets(folder, Masker(secrets_of(names, read_environment(project.root))))
 
 
 def _say_aside(text: str) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
-from argparse import Namespace
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -13,15 +13,13 @@ from aurora.engine.faults import visible
 from aurora.engine.locks import holder_of
 from aurora.engine.project import Project
 from aurora.engine.records import find_run
-from aurora.errors import OperatorError, RecordError, RunNotFound, UsageError
-from aurora.evidence.git_witness import GitWitness
-from aurora.evidence.ledger import read_ledger_text
+from aurora.errors import OperatorError, RunNotFound, UsageError
+from aurora.evidence.ledger import Head, read_ledger_text
 from aurora.evidence.signing import Trust
 from aurora.evidence.verification import Verified, verify
-from aurora.evidence.witness import Witness, desk_name, saved_witnesses, typed_witness
 
 FOUND = 8
-UNCHECKED = 2
+_WITNESS = re.compile(r"([0-9]{1,12}):([0-9a-f]{64})")
 
 
 def execute(project: Project, invocation: Invocation) -> int:
@@ -35,7 +33,7 @@ def execute(project: Project, invocation: Invocation) -> int:
     result = verify(
         project.runs,
         _named(project, options.runs) if options.runs else None,
-        witnesses=[*_witnesses(project, options.witness, options.witness_file), *_git_witness(project, options)],
+        witnesses=[_witness(word) for word in options.witness],
         trust=trust,
         each_signature=True if options.each_signature else None,
         is_running=lambda run: holder_of(project.runs / ".locks", f"run:{run}") != 0,
@@ -58,53 +56,15 @@ def _named(project: Project, words: Sequence[str]) -> list[str]:
     return names
 
 
-def _git_witness(project: Project, options: Namespace) -> list[Witness]:
-    """Return the head that the git witness has, if it is to be asked. Raises RecordError when it can't be."""
-    if not options.witness_git:
-        return []
-    if not project.witness:
+def _witness(word: str) -> Head:
+    match = _WITNESS.fullmatch(word)
+    if match is None:
         raise UsageError(
-            "This project names no git witness.",
+            f"--witness {word!r} is no head of a ledger.",
             means="nothing was verified",
-            todo="name its remote in pyproject.toml: [tool.aurora] witness",
+            todo="write SEQ:SHA256 as it was announced, such as 12:9f86d0…, with all 64 digits",
         )
-    try:
-        return [Witness(GitWitness(project.runs, project.witness, project.desk).head())]
-    except RecordError as error:
-        error.exit_code = UNCHECKED
-        raise
-
-
-def _witnesses(project: Project, words: Sequence[str], files: Sequence[str]) -> list[Witness]:
-    """Return the heads that were typed, and those in files of saved alerts; a file without any is refused."""
-    found = [_typed(word) for word in words]
-    for name in files:
-        try:
-            saved = list(saved_witnesses(Path(name).read_text("utf-8", "replace"), project.desk))
-        except OSError as error:
-            raise OperatorError(
-                f"{name} can't be read: {error.strerror}.", means="nothing was verified", todo="name a file of alerts"
-            ) from error
-        if not saved:
-            raise OperatorError(
-                f"{name} announces no head of this desk's ledger.",
-                means="nothing was verified",
-                todo=f"save the alerts that hold a line 'aurora {desk_name(project.desk)} SEQ SHA256'",
-            )
-        found += saved
-    return found
-
-
-def _typed(word: str) -> Witness:
-    try:
-        return typed_witness(word)
-    except ValueError as error:
-        raise UsageError(
-            f"--witness {word!r} is no head of a ledger: {error}.",
-            means="nothing was verified",
-            todo="write SEQ:SHA256 as it was announced, such as 12:9f86d0…, with all 64 digits; @TIME after it is when "
-            "it was received, such as @2026-11-20T20:00:00Z",
-        ) from error
+    return Head(int(match[1]), match[2])
 
 
 def _document(result: Verified) -> str:

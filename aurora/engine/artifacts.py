@@ -39,14 +39,6 @@ def collect(folder: Path, run: Path, masker: Masker) -> list[dict[str, Any]]:
     return found
 
 
-def files_with_secrets(run: Path, masker: Masker) -> list[str]:
-    """Return the names of the plain files in a run's folder that hold a secret; none is read when there is none."""
-    if not masker.longest:
-        return []
-    paths = (path for path in sorted(run.rglob("*")) if path.is_file() and not path.is_symlink())
-    return [str(path.relative_to(run)) for path in paths if _holds_secret(path, masker)]
-
-
 def _holds_secret(path: Path, masker: Masker) -> bool:
     if not masker.longest:
         return False

@@ -8,26 +8,13 @@ from pathlib import Path
 from aurora.engine.faults import did_you_mean, listed
 from aurora.errors import ProjectError, UsageError
 
-_KEYS = {
-    "services": "'package.module:function'",
-    "desk": "a name, such as 'canary'",
-    "witness": "a git remote, such as 'git@records.example:desk.git'",
-}
-
 
 @dataclass(frozen=True)
 class Project:
-    """A project's root folder and what its `[tool.aurora]` table says.
-
-    services: what builds the desk, as `package.module:function`.
-    desk:     the name under which its records are announced; the folder's own unless given.
-    witness:  the git remote that its records are pushed to.
-    """
+    """A project's root folder and what its `[tool.aurora]` table says."""
 
     root: Path
     services: str | None = None
-    desk: str = ""
-    witness: str = ""
 
     @property
     def runbooks(self) -> Path:
@@ -73,8 +60,7 @@ def find_project(start: Path | None = None) -> Project:
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / "runbooks").is_dir():
-            table = _table(folder / "pyproject.toml")
-            return Project(folder, table.get("services"), table.get("desk", folder.name), table.get("witness", ""))
+            return Project(folder, _services(folder / "pyproject.toml"))
     raise ProjectError(
         f"There is no project here: no folder from {here} upwards holds a folder runbooks/.",
         means="Aurora does not know which runbooks are meant",
@@ -82,30 +68,21 @@ def find_project(start: Path | None = None) -> Project:
     )
 
 
-def desk_of(root: Path) -> str:
-    """Return the name under which the records of the project at `root` are announced; never raises."""
-    try:
-        return _table(root / "pyproject.toml").get("desk", root.name)
-    except ProjectError:
-        return root.name
-
-
-def _table(path: Path) -> dict[str, str]:
+def _services(path: Path) -> str | None:
     if not path.is_file():
-        return {}
+        return None
     import tomllib  # noqa: PLC0415 - only projects with a pyproject.toml pay for it
 
     try:
         table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("aurora", {})
     except (OSError, ValueError) as error:
         raise ProjectError(f"{path} can't be read: {error}", todo="mend the file") from error
-    for key, value in table.items():
-        if key not in _KEYS:
-            hint = did_you_mean(key, _KEYS)
-            raise ProjectError(
-                f"{path} has an unknown key {key!r} in [tool.aurora]{'; ' + hint if hint else '.'}",
-                todo=f"the keys are: {', '.join(_KEYS)}",
-            )
-        if not isinstance(value, str) or not value.strip() or (key == "services" and value.count(":") != 1):
-            raise ProjectError(f"{path}: [tool.aurora] {key} was {value!r}", todo=f"write {_KEYS[key]}")
-    return dict(table)
+    unknown = [key for key in table if key != "services"]
+    if unknown:
+        raise ProjectError(
+            f"{path} has an unknown key {unknown[0]!r} in [tool.aurora]", todo="the only key is 'services'"
+        )
+    services = table.get("services")
+    if services is not None and (not isinstance(services, str) or services.count(":") != 1):
+        raise ProjectError(f"{path}: [tool.aurora] services was {services!r}", todo="write 'package.module:function'")
+    return services

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT", "REVIEWED", "DSSE_UNCHECKED"])
+NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT", "REVIEWED"])
 """Codes that are said and do not fail."""
 
 TODO = {
@@ -25,7 +25,6 @@ TODO = {
     "RUNNING": "look again when it has ended",
     "TIME_REGRESSION": "compare with the heads that were announced: somebody with the key wrote this line later",
     "WITNESS_MISMATCH": "keep this folder as it is, and fetch the copy that the head was announced from",
-    "TIME_SKEW": "compare with the venue's own times of that day, and ask when it was announced",
     "WITNESS_ABSENT": "give a head that left this machine: invoke verify --witness SEQ:SHA256",
     "KEY_ROLE": "see who may sign what: invoke keys list",
     "KEY_EXPIRED": "see when the key was valid: invoke keys list",
@@ -33,8 +32,6 @@ TODO = {
     "REPORT_DRIFT": "compare with a fresh one: invoke report {run}",
     "CONFIRMATION": "ask who said yes; what leaned on it has to be confirmed anew",
     "REVIEWED": "see who may review: invoke keys list",
-    "DSSE": "take the envelope away, or export it anew: invoke export {run}",
-    "DSSE_UNCHECKED": "install what checks it: pip install 'aurora-runbooks[dsse]'",
     "CANT_CHECK": "see above",
 }
 

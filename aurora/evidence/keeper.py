@@ -15,7 +15,7 @@ from aurora.errors import AuroraError, RecordError
 from aurora.evidence import sealing
 from aurora.evidence.files import write_reports
 from aurora.evidence.keys import ensure_key, fingerprint, key_path
-from aurora.evidence.ledger import Head, Ledger
+from aurora.evidence.ledger import Ledger
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import no_key
 from aurora.journal import Event
@@ -37,17 +37,8 @@ class SigningKeeper:
         say: Callable[[str], object],
         warn: Callable[[str], object] | None = None,
         clock: Clock | None = None,
-        *,
-        announce: Callable[[str, Path, Head], object] = lambda *_: None,
-        secrets_in: Callable[[Path], Sequence[str]] = lambda _: (),
     ) -> None:
-        """Keep the records of the project at `root`.
-
-        announce:   told `opened` or `sealed`, the run's folder and the ledger's head. secrets_in: the files of a run
-        that hold a secret.
-        """
         self._root = root
-        self._announce, self._secrets_in = announce, secrets_in
         self._say = say
         self._warn = warn or say
         self._trouble: RecordError | None = None
@@ -97,8 +88,7 @@ class SigningKeeper:
         if any(event.type.startswith("step.") for event in events):
             raise RecordError("It has begun without its line in the ledger, and can't be sealed any more.")
         key = key_path(self._root)
-        line = sealing.open_run(folder, key, first_line(folder), self._clock.now(), self._say, self._secrets_in)
-        self._tell("opened", folder, line)
+        line = sealing.open_run(folder, key, first_line(folder), self._clock.now(), self._say)
         return {"seq": line.seq, "sha256": line.sha256, "key": fingerprint(key)}
 
     @contextlib.contextmanager
@@ -137,18 +127,11 @@ class SigningKeeper:
         if not sealing.is_finished(folder):
             return
         try:
-            head = sealing.seal_run(folder, key_path(self._root), self._clock.now(), self._secrets_in)
+            head = sealing.seal_run(folder, key_path(self._root), self._clock.now())
         except (AuroraError, OSError) as error:
             self._warn(f"not sealed: {said(error)}")
         else:
             self._say(f"sealed; ledger head {head.seq}:{head.sha256}")
-            self._tell("sealed", folder, head)
-
-    def _tell(self, what: str, folder: Path, head: Head) -> None:
-        try:
-            self._announce(what, folder, head)
-        except (AuroraError, OSError) as error:
-            self._warn(f"the ledger's head was not announced: {said(error)}")
 
 
 def said(error: Exception) -> str:

@@ -26,7 +26,6 @@ class Signer:
     principals: str
     options: str
     fingerprint: str
-    public_key: str
 
 
 def key_path(root: Path) -> Path:
@@ -81,16 +80,7 @@ def read_signers(path: Path) -> Iterator[Signer]:
             continue
         with contextlib.suppress(binascii.Error):
             blob = base64.b64decode(words[kinds[0] + 1])
-            public = " ".join(words[kinds[0] : kinds[0] + 2])
-            yield Signer(words[0], " ".join(words[1 : kinds[0]]), fingerprint_of(blob), public)
-
-
-def engine_public_keys(signers: Path) -> list[str]:
-    """Return the public keys that `allowed_signers` lists for the engine, each `type base64`; none if unreadable."""
-    try:
-        return [each.public_key for each in read_signers(signers) if ENGINE in each.principals.split(",")]
-    except OSError:
-        return []
+            yield Signer(words[0], " ".join(words[1 : kinds[0]]), fingerprint_of(blob))
 
 
 def fingerprint(key: Path) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
 
@@ -23,38 +23,26 @@ from aurora.evidence.signing import SignatureRefused, Trust
 from aurora.journal import read_journal
 
 JOURNAL = "journal.jsonl"
-SecretsIn = Callable[[Path], Sequence[str]]
 
 
-def open_run(
-    folder: Path,
-    key: Path,
-    opened: str,
-    now: datetime,
-    say: Callable[[str], object],
-    secrets_in: SecretsIn = lambda _: (),
-) -> Head:
+def open_run(folder: Path, key: Path, opened: str, now: datetime, say: Callable[[str], object]) -> Head:
     """Put a run on the ledger before its first step. `opened` is the hash of its journal's first line.
 
     A run that is there already (its engine was killed just then) keeps its line. Runs that ended without their seal
     are sealed first; `say` is told which, and which could not be. Raises RecordError and its kin.
     """
     with Ledger.locked(folder.parent, key) as ledger:
-        _complete_seals(folder.parent, key, ledger, now, say, secrets_in)
+        _complete_seals(folder.parent, key, ledger, now, say)
         event = ledger.text.opened.get(folder.name)
         if event is None:
             event = ledger.append("run.opened", {"run": folder.name, "journal": opened}, now)
         return ledger.text.head_of(event)
 
 
-def seal_run(folder: Path, key: Path, now: datetime, secrets_in: SecretsIn = lambda _: ()) -> Head:
-    """Seal a finished run and return the ledger's head; one that is sealed stays as it is. Raises RecordError.
-
-    secrets_in: the names of files in a run's folder that hold a secret; a run with one is not sealed.
-    """
+def seal_run(folder: Path, key: Path, now: datetime) -> Head:
+    """Seal a finished run and return the ledger's head; one that is sealed stays as it is. Raises RecordError."""
     with Ledger.locked(folder.parent, key) as ledger:
         if folder.name not in ledger.text.sealed:
-            _refuse_secrets(folder, secrets_in)
             _seal(folder, key, ledger, now)
         return ledger.text.head
 
@@ -82,15 +70,12 @@ def reopen_run(folder: Path, key: Path, now: datetime) -> None:
                         (folder / name).replace(before / name)
 
 
-def _complete_seals(
-    runs: Path, key: Path, ledger: Ledger, now: datetime, say: Callable[[str], object], secrets_in: SecretsIn
-) -> None:
+def _complete_seals(runs: Path, key: Path, ledger: Ledger, now: datetime, say: Callable[[str], object]) -> None:
     for run in ledger.text.unsealed():
         if not is_finished(runs / run):
             continue
         try:
             write_reports(runs / run)  # the killed process may have left none, or older ones
-            _refuse_secrets(runs / run, secrets_in)
             _seal(runs / run, key, ledger, now)
         except (AuroraError, OSError) as error:
             say(f"the run {run} could not be sealed: {error}")
@@ -111,17 +96,6 @@ def is_finished(folder: Path) -> bool:
     except AuroraError:
         return False
     return bool(text.events) and text.events[-1].type == "run.finished" and not text.torn
-
-
-def _refuse_secrets(folder: Path, secrets_in: SecretsIn) -> None:
-    """Refuse to sign what holds a secret: what is sealed is shown to others, and can't be mended any more."""
-    found = list(secrets_in(folder))
-    if found:
-        raise RecordError(
-            f"The run {folder.name} holds a secret in {', '.join(found[:5])}.",
-            means="it is not sealed; a record is shown to auditors, and is for ever",
-            todo="change that secret where it is valid; the folder is as the run left it",
-        )
 
 
 def _seal(folder: Path, key: Path, ledger: Ledger, now: datetime) -> None:

@@ -16,7 +16,6 @@ STATEMENT = "https://in-toto.io/Statement/v1"
 PREDICATE = "urn:aurora:runbook-run:1"
 FILE = "evidence.json"
 SIGNATURE = "evidence.json.sig"
-DSSE = "evidence.dsse.json"
 
 RESULTS = {
     "green": "PASSED",
@@ -28,7 +27,7 @@ RESULTS = {
 }
 """What a run's outcome is in a statement (engine rule 8)."""
 
-_AFTER = (FILE, SIGNATURE, DSSE, "inbox")
+_AFTER = (FILE, SIGNATURE, "evidence.dsse.json", "inbox")
 """What comes beside the evidence, or speaks of it, and so can't be in it."""
 _AMBER = ("waived",)
 

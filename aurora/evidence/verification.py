@@ -19,19 +19,16 @@ from pathlib import Path
 from typing import Any
 
 import aurora
-from aurora.clock import iso
-from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, OperatorError, RecordError
+from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError
 from aurora.evidence import signing, statement
 from aurora.evidence.confirmations import Verifier
 from aurora.evidence.files import render_reports
 from aurora.evidence.findings import Finding
-from aurora.evidence.keys import engine_public_keys
 from aurora.evidence.ledger import Head, LedgerText, read_ledger
 from aurora.evidence.persons import listed_as_engine
 from aurora.evidence.reviews import check_reviews
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import SignatureRefused, Trust
-from aurora.evidence.witness import SKEW, Witness
 from aurora.journal import Event, parse_journal, read_journal
 
 LEDGER = "ledger"
@@ -55,7 +52,7 @@ def verify(
     runs: Path,
     names: Collection[str] | None = None,
     *,
-    witnesses: Sequence[Witness] = (),
+    witnesses: Sequence[Head] = (),
     trust: Trust | None = None,
     each_signature: bool | None = None,
     renders: bool | None = None,
@@ -95,7 +92,7 @@ def verify(
 
 
 def _check_ledger(
-    runs: Path, raw: bytes, signature: bytes, trust: Trust, witnesses: Sequence[Witness], result: Verified
+    runs: Path, raw: bytes, signature: bytes, trust: Trust, witnesses: Sequence[Head], result: Verified
 ) -> LedgerText:
     def found(code: str, what: str) -> None:
         result.findings.append(Finding(code, LEDGER, what))
@@ -125,32 +122,12 @@ def _check_ledger(
     for event in ledger.odd:
         found("LEDGER_CHAIN", f"line {event.seq} says {event.type} of {event.data.get('run')}, which can't be")
     for witness in witnesses:
-        for wrong, what in _witnessed(ledger, witness):
-            found(wrong, what)
+        ours = ledger.hashes[witness.seq - 1] if 1 <= witness.seq <= len(ledger.hashes) else None
+        if ours != witness.sha256:
+            said = f"has only {len(ledger.hashes)} lines" if ours is None else f"has another line {witness.seq}"
+            found("WITNESS_MISMATCH", f"the ledger is not an extension of the head that was witnessed: it {said}")
     result.head = ledger.head if ledger.events else None
     return ledger
-
-
-def _witnessed(ledger: LedgerText, witness: Witness) -> Iterator[tuple[str, str]]:
-    """Yield in what the ledger differs from a head that left this machine."""
-    seq, at = witness.head.seq, witness.received
-    if not 1 <= seq <= len(ledger.hashes):
-        said = f"has only {len(ledger.hashes)} lines"
-    elif ledger.hashes[seq - 1] != witness.head.sha256:
-        said = f"has another line {seq}"
-    else:
-        ts = ledger.events[seq - 1].ts
-        written = _time(ts)
-        if at is not None and (written is None or abs(at - written) > SKEW):
-            yield (
-                "TIME_SKEW",
-                (
-                    f"line {seq} of the ledger says {ts}, and its witness received it at {iso(at)}: "
-                    "it was announced late, or is not of the time that it says"
-                ),
-            )
-        return
-    yield "WITNESS_MISMATCH", f"the ledger is not an extension of the head that was witnessed: it {said}"
 
 
 def _time(text: str) -> datetime | None:
@@ -270,7 +247,6 @@ class _Checker:
         yield from self._files(run, folder, subjects)
         yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, self.ledger.events)
         yield from self._journal(run, folder, head, events)
-        yield from self._envelope(run, folder, evidence)
         if self.renders:
             yield from self._report(run, folder, details)
 
@@ -304,20 +280,6 @@ class _Checker:
                 yield Finding("SUBJECT_DIGEST", run, f"{shown} is not the file that was sealed")
         for name in sorted(there.keys() - subjects.keys()):
             yield Finding("SUBJECT_UNKNOWN", run, f"{name.removeprefix(f'{run}/')} was added after the seal")
-
-    def _envelope(self, run: str, folder: Path, evidence: bytes) -> Iterator[Finding]:
-        """Check the DSSE envelope, where there is one and the means to."""
-        path = folder / statement.DSSE
-        if not path.exists():
-            return
-        from aurora.evidence import dsse  # noqa: PLC0415 - few runs have one
-
-        try:
-            dsse.check(path.read_bytes(), evidence, engine_public_keys(self.trust.signers))
-        except dsse.EnvelopeRefused as refused:
-            yield Finding("DSSE", run, f"{statement.DSSE} does not hold: {refused}")
-        except OperatorError as error:
-            yield Finding("DSSE_UNCHECKED", run, error.what.rstrip("."))
 
     def _journal(self, run: str, folder: Path, head: Any, events: Any) -> Iterator[Finding]:
         path = folder / "journal.jsonl"

@@ -18,7 +18,6 @@ from aurora.evidence.findings import Finding
 from aurora.evidence.keeper import SigningKeeper
 from aurora.evidence.ledger import Head
 from aurora.evidence.verification import Verified, verify
-from aurora.evidence.witness import Witness
 from aurora.journal import line_of
 from tests.engine.kit import Lab, Recorder
 
@@ -77,10 +76,8 @@ class Records:
         return resume_run(self.lab.project, "last", self.desk(), GoingOn(**options))[0]
 
     def verify(self, *names: str, **options: Any) -> Verified:
-        """Verify runs, or all; `witnesses` are heads, with the time of their receipt or without."""
-        heads = options.pop("witnesses", ())
-        told = [head if isinstance(head, Witness) else Witness(head) for head in heads]
-        return verify(self.runs, names or None, witnesses=told, **options)
+        """Verify runs, or all."""
+        return verify(self.runs, names or None, **options)
 
     def found(self, *names: str, **options: Any) -> set[str]:
         """Return the codes that are found, but that no witness was given."""
