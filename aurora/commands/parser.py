@@ -25,8 +25,10 @@ SHORT = {
     "status": "one screen: kill flag, lockout, unfinished runs, the day's orders",
     "kill": "set the kill flag: kill [--reason TEXT]; take it away: kill --clear --reason TEXT",
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
-    "report": "render a run's report again from its journal: report RUN",
+    "report": "render a run's report again from its journal: report RUN [--open]",
     "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
+    "announce": "send the heads of the ledger that are not sent yet; say which are left",
+    "export": "write a run's evidence in another envelope, signed by the same key: export RUN --dsse",
     "keys": "the keys that sign records: keys init|list",
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
@@ -190,14 +192,43 @@ def _verify(program: str) -> ExactParser:
         "--witness",
         action="append",
         default=[],
-        metavar="SEQ:SHA256",
+        metavar="SEQ:SHA256[@RECEIVED]",
         help="a head of the ledger that was announced outside this machine; may be given again",
     )
+    parser.add_argument(
+        "--witness-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="saved announcements: every head of this desk in them, with the time of receipt where it is told",
+    )
+    parser.add_argument("--witness-git", action="store_true", help="the head that the project's git witness has")
+    parser.add_argument("--remote", metavar="URL", help="the head that this git remote has")
     parser.add_argument("--signers", metavar="FILE", help="an auditor's own copy of allowed_signers")
     parser.add_argument(
         "--each-signature", action="store_true", help="let ssh-keygen check each run's signature, not only the ledger's"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    return parser
+
+
+def _report(program: str) -> ExactParser:
+    parser = _one_run(program)
+    parser.add_argument("--open", action="store_true", help="show report.html in a browser")
+    return parser
+
+
+def _announce(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--list", action="store_true", help="only say what is not sent yet")
+    return parser
+
+
+def _export(program: str) -> ExactParser:
+    parser = _one_run(program)
+    parser.add_argument(
+        "--dsse", action="store_true", required=True, help="as evidence.dsse.json, beside evidence.json"
+    )
     return parser
 
 
@@ -268,8 +299,10 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "status": _plain,
     "kill": _kill,
     "unlock": _unlock,
-    "report": _one_run,
+    "report": _report,
     "verify": _verify,
+    "announce": _announce,
+    "export": _export,
     "keys": _keys,
     "lint": _lint,
     "explain": _explain,

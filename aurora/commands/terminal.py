@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from aurora.commands.announcing import Announcer
 from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.leg import Desk
 from aurora.engine.project import Project
@@ -18,9 +19,13 @@ def make_desk(project: Project, *, as_json: bool) -> Desk:
     """Return the desk of this process's terminal. A program that reads JSON lines can't be asked anything."""
     listener = listener_for(as_json=as_json)
     if isinstance(listener, JsonLines):
-        keeper = SigningKeeper(project.root, bool, warn=_say_aside)
+        keeper = SigningKeeper(project.root, bool, warn=_say_aside, announce=Announcer(project, _say_aside))
         return Desk(listener, Nobody("no terminal"), on_end=keeper.closed, on_lost=_tell, keeper=keeper)
-    keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
+
+    def say(text: str) -> None:
+        listener.on_log("record", text)
+
+    keeper = SigningKeeper(project.root, say, announce=Announcer(project, say))
     person = person_at(listener.show, os.environ)
     return Desk(listener, person, on_end=keeper.closed, on_lost=_tell, keeper=keeper)
 

@@ -26,6 +26,7 @@ from aurora.evidence.findings import Finding
 from aurora.evidence.ledger import Head, LedgerText, read_ledger
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import SignatureRefused, Trust
+from aurora.evidence.witness import skews
 from aurora.journal import Event, parse_journal, read_journal
 
 LEDGER = "ledger"
@@ -121,6 +122,8 @@ def _check_ledger(
         if ours != witness.sha256:
             said = f"has only {len(ledger.hashes)} lines" if ours is None else f"has another line {witness.seq}"
             found("WITNESS_MISMATCH", f"the ledger is not an extension of the head that was witnessed: it {said}")
+        elif (skew := skews(ledger, witness)) is not None:
+            found("TIME_SKEW", skew)
     result.head = ledger.head if ledger.events else None
     return ledger
 
