@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import aurora
-from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError
-from aurora.evidence import signing, statement
+from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError, SigningFailed
+from aurora.evidence import dsse, signing, statement
 from aurora.evidence.files import render_reports
 from aurora.evidence.findings import Finding
 from aurora.evidence.ledger import Head, LedgerText, read_ledger
@@ -230,6 +230,8 @@ class _Checker:
             yield from self._signature(run, evidence, signature, sealed)
         else:
             yield from self._signature_facts(run, signature)
+        if (folder / dsse.FILE).exists():
+            yield from self._envelope(run, (folder / dsse.FILE).read_bytes(), evidence, signature)
         try:
             details = statement.read_statement(evidence)["predicate"]["runDetails"]
             subjects = statement.subjects_of(evidence)
@@ -252,6 +254,17 @@ class _Checker:
             signing.check(evidence, signature, self.trust, signing.RUN, at=at)
         except SignatureRefused as refused:
             yield Finding(refused.code, run, f"evidence.json.sig does not hold: {refused.why}")
+
+    def _envelope(self, run: str, raw: bytes, evidence: bytes, signature: bytes) -> Iterator[Finding]:
+        try:
+            problem = dsse.problem_of(raw, evidence, signing.facts_of(signature).public_key)
+        except SignatureRefused:
+            return  # said of the signature already
+        except SigningFailed as error:
+            yield Finding("CANT_CHECK", run, f"{error.what} {error.todo}".rstrip("."))
+            return
+        if problem is not None:
+            yield Finding("SIGNATURE", run, problem)
 
     def _signature_facts(self, run: str, signature: bytes) -> Iterator[Finding]:
         try:
