@@ -25,9 +25,10 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "verify": verify.measure,
     "others": peers.measure,
     "growth": growth.measure,
+    "records": verify.measure_growth,
     "kill": kill.measure,
 }
-NIGHTLY = ("growth",)
+NIGHTLY = ("growth", "records")
 
 
 def main(words: Sequence[str] | None = None) -> int:

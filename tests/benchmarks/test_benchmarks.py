@@ -23,7 +23,7 @@ def test_every_benchmark_measures_each_figure_beside_its_floor(tmp_path: Path) -
     process = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=100)
     assert process.returncode == 0, process.stderr
     groups = json.loads(process.stdout)["groups"]
-    assert set(groups) == {"start", "lint", "engine", "memory", "verify", "kill", "others", "growth"}
+    assert set(groups) == {"start", "lint", "engine", "memory", "verify", "kill", "others", "growth", "records"}
     for group in groups.values():
         assert all(figure["values"] and figure["min"] > 0 for figure in group["figures"])
     figures = [figure for group in groups.values() for figure in group["figures"]]
