@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Mapping
 from contextlib import ExitStack
@@ -18,8 +19,10 @@ from aurora.engine.context import Context
 from aurora.engine.document import read_document
 from aurora.engine.faults import RunbookError
 from aurora.engine.profiles import load_profile
+from aurora.engine.project import find_project
 from aurora.engine.secrets import Masker, read_environment, secrets_of
-from aurora.errors import ProfileError, VenueRefusal
+from aurora.errors import AuroraError, ProfileError, VenueRefusal
+from aurora.evidence.witness import desk_name, head_line, last_head
 from aurora.market.mode import Mode
 from aurora.profile import Profile
 from aurora.quotes.base import QuoteSource
@@ -30,6 +33,8 @@ from aurora.session.services import Services
 from aurora.session.strategy import ScoreStrategy, Strategy
 
 SIMULATED = "simulated"
+ROOM = 3_800
+"""Bytes of an alert's text before the head: a push holds 4,000."""
 
 
 def services(context: Context[Services]) -> Services:
@@ -100,15 +105,34 @@ class Desk:
         return ScoreStrategy(f"{opened.name}@{opened.sha256[:12]}", opened.model, Decimal(models.max_weight_pct) / 100)
 
     def notify(self, alert: Alert) -> Delivery:
-        """Tell `alert`, the profile's secrets masked, by each notifier that the profile asks for."""
+        """Tell `alert`, the profile's secrets masked and the ledger's head below, by each notifier of the profile."""
         mask = Masker(secrets_of(self.profile.secrets, self.environment)).text
         notifiers = build_notifiers(self.profile.alerts, self.project, self.environment, self.clock)
-        return tell(notifiers, replace(alert, title=mask(alert.title), text=mask(alert.text)))
+        text = self._with_head(mask(alert.text))
+        return tell(notifiers, replace(alert, title=mask(alert.title), text=text))
+
+    def _with_head(self, text: str) -> str:
+        """Return `text` with the head of the ledger, if there is one: what a person has read can't be rewritten."""
+        head = last_head(self.project / "runs")
+        if head is None:
+            return text
+        desk = self.project.name
+        with contextlib.suppress(AuroraError):  # an alert goes out, whatever the settings say
+            desk = find_project(self.project).desk_name
+        line = head_line(desk, head)
+        if f"aurora {desk_name(desk)} " in text:
+            return text
+        return f"{text.encode('utf-8', 'replace')[:ROOM].decode('utf-8', 'ignore')}\n{line}"
+
+
+def desk_of(project: Path, profile: str) -> Desk:
+    """Return the desk of a profile, outside of any run. Raises ProfileError, RunbookError."""
+    return Desk(project, load_profile(project, profile), read_environment(project))
 
 
 def notify_of(project: Path, profile: str, title: str, text: str) -> Delivery:
     """Tell whoever the alerts of the profile named reach, urgently. Raises ProfileError, RunbookError."""
-    desk = Desk(project, load_profile(project, profile), read_environment(project))
+    desk = desk_of(project, profile)
     return desk.notify(Alert(title, text, Priority.URGENT, ("rotating_light",), desk.clock.now()))
 
 

@@ -16,6 +16,7 @@
         JournalDamaged       a journal that was changed or cut in the middle                          exit 8
         LedgerDamaged        the ledger, or its signature, is not what Aurora wrote                   exit 8
         SigningFailed        ssh-keygen can't be used, or did not sign                                exit 2
+        SecretOnRecord       a file of a finished run holds a secret: it is not sealed                exit 8
       InternalError          a bug in Aurora: please report                                           exit 1
 
 Each class carries `exit_code`; `diagnostics()` says what happened, what it means and what to type.
@@ -109,6 +110,12 @@ class SigningFailed(RecordError):
     """ssh-keygen can't be used, or did not sign."""
 
     exit_code = 2
+
+
+class SecretOnRecord(RecordError):
+    """A file of a finished run holds a secret; the run is not sealed."""
+
+    exit_code = 8
 
 
 class InternalError(AuroraError):

@@ -25,11 +25,12 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "verify": verify.measure,
     "others": peers.measure,
     "growth": growth.measure,
+    "records": verify.measure_growth,
     "kill": kill.measure,
     "session": session.measure,
     "ticks": ticks.measure,
 }
-NIGHTLY = ("growth", "ticks")
+NIGHTLY = ("growth", "records", "ticks")
 
 
 def main(words: Sequence[str] | None = None) -> int:

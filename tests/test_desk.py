@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -116,3 +117,23 @@ def test_a_run_without_a_record_is_told_urgently(tmp_path: Path) -> None:
     assert not delivery.delivered  # a file on this machine tells nobody
     line = json.loads((tmp_path / LOG).read_text())
     assert (line["title"], line["priority"]) == ("go-live goes on without a record", "urgent")
+
+
+def test_every_alert_ends_with_the_head_of_the_ledger(tmp_path: Path) -> None:
+    """Where there is a ledger, its head stands below each alert, however long its text, and only once."""
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    (tmp_path / "runbooks").mkdir()
+    (tmp_path / "runs").mkdir()
+    line = b'{"seq":7}\n'
+    (tmp_path / "runs/ledger.jsonl").write_bytes(line)
+    (tmp_path / "pyproject.toml").write_text('[tool.aurora]\ndesk = "north"\n')
+    head = f"aurora north 7 {hashlib.sha256(line).hexdigest()}"
+    for text in ("locked out", "é" * 5_000, f"green\n{head}"):
+        notify_of(tmp_path, "sim", "title", text)
+        told = json.loads((tmp_path / LOG).read_text().splitlines()[-1])["text"]
+        assert told.endswith(f"\n{head}")
+        assert told.count(head) == 1
+        assert len(told.encode()) <= 4_000
+    (tmp_path / "pyproject.toml").write_text("[tool.aurora]\ndesk = 7\n")  # settings that are wrong stop no alert
+    notify_of(tmp_path, "sim", "title", "locked out")
+    assert f" 7 {hashlib.sha256(line).hexdigest()}" in json.loads((tmp_path / LOG).read_text().splitlines()[-1])["text"]

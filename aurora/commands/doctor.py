@@ -17,6 +17,7 @@ from typing import Literal
 
 import aurora
 from aurora.clock import SystemClock
+from aurora.commands.announce import unsent
 from aurora.commands.parser import Invocation
 from aurora.engine.faults import RunbookError
 from aurora.engine.functions import FunctionTable
@@ -26,6 +27,7 @@ from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
 from aurora.engine.records import records
 from aurora.errors import AuroraError, RecordError
+from aurora.evidence.outbox import Outbox
 from aurora.evidence.persons import VARIABLE, PersonSignatory
 
 LOW_DISK_MB = 500
@@ -55,7 +57,8 @@ def execute(project: Project, _invocation: Invocation) -> int:
 
 def examine(project: Project) -> Iterator[Finding]:
     """Yield every finding; a check that itself fails is a bad finding, never a traceback."""
-    for check in (_versions, _tools, _clock, _records, _person, _permissions, _services, _runbooks, _unfinished):
+    looks = (_versions, _tools, _clock, _records, _person, _permissions, _services, _runbooks, _unfinished, _witness)
+    for check in looks:
         yield from _guarded(check, project)
 
 
@@ -198,3 +201,11 @@ def _unfinished(project: Project) -> Iterator[Finding]:
             else:
                 yield Finding("note", f"{run_id} is not finished, and blocks {held}",
                               f"invoke resume {run_id}   or   invoke cancel {run_id} --reason …")  # fmt: skip
+
+
+def _witness(project: Project) -> Iterator[Finding]:
+    for line in unsent(Outbox(project.runs)):
+        yield Finding("bad" if line.startswith("ALARM") else "note", line, "invoke announce")
+    if project.witness is None:
+        yield Finding("note", "no git witness: heads of the ledger leave this machine only in alerts",
+                      'name one: witness = "URL" in [tool.aurora] of pyproject.toml')  # fmt: skip

@@ -27,9 +27,11 @@ SHORT = {
     "flatten": "bring the account to zero: flatten [--dry-run] [--symbols A,B]",
     "reconcile": "compare the day's orders with the venue: reconcile [--dry-run]",
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
-    "report": "render a run's report again from its journal: report RUN",
+    "report": "render a run's report again from its journal: report RUN [--open]",
     "verify": "check records and their signatures: verify [RUN …] [--witness SEQ:SHA256]",
     "review": "counter-sign a sealed run with your own key: review RUN [--note TEXT]",
+    "announce": "send the heads of the ledger that are not sent yet; say which are left",
+    "export": "write a run's evidence in another envelope, signed by the same key: export RUN --dsse",
     "keys": "the keys that sign records: keys init|list|add PRINCIPAL FILE.pub",
     "lint": "check runbooks and profiles: lint [FILE …]",
     "explain": "show a runbook's steps and gates as a tree: explain NAME",
@@ -194,14 +196,43 @@ def _verify(program: str) -> ExactParser:
         "--witness",
         action="append",
         default=[],
-        metavar="SEQ:SHA256",
+        metavar="SEQ:SHA256[@RECEIVED]",
         help="a head of the ledger that was announced outside this machine; may be given again",
     )
+    parser.add_argument(
+        "--witness-file",
+        action="append",
+        default=[],
+        metavar="FILE",
+        help="saved announcements: every head of this desk in them, with the time of receipt where it is told",
+    )
+    parser.add_argument("--witness-git", action="store_true", help="the head that the project's git witness has")
+    parser.add_argument("--remote", metavar="URL", help="the head that this git remote has")
     parser.add_argument("--signers", metavar="FILE", help="an auditor's own copy of allowed_signers")
     parser.add_argument(
         "--each-signature", action="store_true", help="let ssh-keygen check each run's signature, not only the ledger's"
     )
     parser.add_argument("--json", action="store_true", help="one JSON document, for programs")
+    return parser
+
+
+def _report(program: str) -> ExactParser:
+    parser = _one_run(program)
+    parser.add_argument("--open", action="store_true", help="show report.html in a browser")
+    return parser
+
+
+def _announce(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--list", action="store_true", help="only say what is not sent yet")
+    return parser
+
+
+def _export(program: str) -> ExactParser:
+    parser = _one_run(program)
+    parser.add_argument(
+        "--dsse", action="store_true", required=True, help="as evidence.dsse.json, beside evidence.json"
+    )
     return parser
 
 
@@ -328,9 +359,11 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "flatten": _flatten,
     "reconcile": _reconcile,
     "unlock": _unlock,
-    "report": _one_run,
+    "report": _report,
     "verify": _verify,
     "review": _review,
+    "announce": _announce,
+    "export": _export,
     "keys": _keys,
     "lint": _lint,
     "explain": _explain,

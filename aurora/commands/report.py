@@ -22,7 +22,16 @@ def execute(project: Project, invocation: Invocation) -> int:
         _refuse_other_bytes(folder)
     write_reports(folder)
     sys.stdout.write(f"{project.shown(folder / 'report.html')}\n{project.shown(folder / 'report.md')}\n")
+    if invocation.options.open:
+        _show(folder / "report.html")
     return 0
+
+
+def _show(page: Path) -> None:
+    import webbrowser  # noqa: PLC0415 - only for whoever asks for it
+
+    if not webbrowser.open(page.as_uri()):
+        sys.stdout.write("No browser could be started here; open the page above yourself.\n")
 
 
 def _refuse_other_bytes(folder: Path) -> None:

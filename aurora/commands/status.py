@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 
+from aurora.commands.announce import unsent
 from aurora.commands.parser import Invocation
 from aurora.engine.faults import visible
 from aurora.engine.project import Project
 from aurora.engine.records import records
 from aurora.errors import AuroraError
+from aurora.evidence.outbox import Outbox
 from aurora.execution.order_journal import read_last_days
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.lockout import Lockout
@@ -18,7 +20,7 @@ from aurora.risk.lockout import Lockout
 def execute(project: Project, _invocation: Invocation) -> int:
     """Print it; 0 when nothing stops trading, else 3."""
     switch, lockout = KillSwitch(project.root), Lockout(project.root, "live")
-    for line in (*_stops(switch, lockout), *_unfinished(project), *_orders(project)):
+    for line in (*_stops(switch, lockout), *_unfinished(project), *_unsent(project), *_orders(project)):
         sys.stdout.write(line + "\n")
     return 3 if switch.is_set or lockout.stands else 0
 
@@ -41,6 +43,11 @@ def _unfinished(project: Project) -> Iterator[str]:
         if isinstance(record, AuroraError) or record.state.outcome is None
     ]
     yield from found or ["✔ runs        none is unfinished"]
+
+
+def _unsent(project: Project) -> Iterator[str]:
+    for line in unsent(Outbox(project.runs)):
+        yield f"{'✘' if line.startswith('ALARM') else '!'} witness     {visible(line)}: invoke announce"
 
 
 def _orders(project: Project) -> Iterator[str]:

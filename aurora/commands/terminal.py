@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+from aurora.commands.announcing import Announcer
 from aurora.commands.session_pane import SessionTerminal
 from aurora.engine.console import JsonLines, Output, listener_for
 from aurora.engine.leg import Desk
@@ -21,9 +22,13 @@ def make_desk(project: Project, *, as_json: bool) -> Desk:
     listener = listener_for(as_json=as_json, terminal=lambda: SessionTerminal(project.runs))
     person: Person = Nobody("no terminal")
     if isinstance(listener, JsonLines):
-        keeper = SigningKeeper(project.root, bool, warn=_say_aside)
+        keeper = SigningKeeper(project.root, bool, warn=_say_aside, announce=Announcer(project, _say_aside))
     else:
-        keeper = SigningKeeper(project.root, lambda text: listener.on_log("record", text))
+
+        def say(text: str) -> None:
+            listener.on_log("record", text)
+
+        keeper = SigningKeeper(project.root, say, announce=Announcer(project, say))
         person = person_at(listener.show, os.environ)
     signatory = PersonSignatory(project.root, project.runs)
     return Desk(listener, person, on_end=keeper.closed, on_lost=_tell, keeper=keeper, signatory=signatory)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Sequence
+from argparse import Namespace
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from aurora.commands.parser import Invocation
@@ -17,9 +17,9 @@ from aurora.errors import OperatorError, RunNotFound, UsageError
 from aurora.evidence.ledger import Head, read_ledger_text
 from aurora.evidence.signing import Trust
 from aurora.evidence.verification import Verified, verify
+from aurora.evidence.witness import Witnessed, desk_name, read_witness, witnesses_in
 
 FOUND = 8
-_WITNESS = re.compile(r"([0-9]{1,12}):([0-9a-f]{64})")
 
 
 def execute(project: Project, invocation: Invocation) -> int:
@@ -33,7 +33,7 @@ def execute(project: Project, invocation: Invocation) -> int:
     result = verify(
         project.runs,
         _named(project, options.runs) if options.runs else None,
-        witnesses=[_witness(word) for word in options.witness],
+        witnesses=list(_witnesses(project, options)),
         trust=trust,
         each_signature=True if options.each_signature else None,
         is_running=lambda run: holder_of(project.runs / ".locks", f"run:{run}") != 0,
@@ -56,15 +56,51 @@ def _named(project: Project, words: Sequence[str]) -> list[str]:
     return names
 
 
-def _witness(word: str) -> Head:
-    match = _WITNESS.fullmatch(word)
-    if match is None:
+def _witnesses(project: Project, options: Namespace) -> Iterator[Head]:
+    for word in options.witness:
+        yield _witness(word)
+    for name in options.witness_file:
+        yield from _witnesses_of(project, Path(name))
+    if options.witness_git or options.remote:
+        from aurora.evidence.git_witness import witnessed_by  # noqa: PLC0415 - git is asked only here
+
+        if not options.remote and project.witness is None:
+            raise UsageError(
+                "--witness-git: no remote is named.",
+                means="nothing was verified",
+                todo='name one: --remote URL, or witness = "URL" in [tool.aurora] of pyproject.toml',
+            )
+        yield witnessed_by(options.remote or project.witness or "", desk_name(project.desk_name))
+
+
+def _witness(word: str) -> Witnessed:
+    found = read_witness(word)
+    if found is None:
         raise UsageError(
             f"--witness {word!r} is no head of a ledger.",
             means="nothing was verified",
-            todo="write SEQ:SHA256 as it was announced, such as 12:9f86d0…, with all 64 digits",
+            todo="write SEQ:SHA256 as it was announced, such as 12:9f86d0…, with all 64 digits; "
+            "SEQ:SHA256@2026-11-20T20:00:00Z says when it was received",
         )
-    return Head(int(match[1]), match[2])
+    return found
+
+
+def _witnesses_of(project: Project, path: Path) -> list[Witnessed]:
+    """Return the heads of this desk in saved messages; a file without any is refused, for it witnesses nothing."""
+    try:
+        found = list(witnesses_in(path.read_text("utf-8", "replace")))
+    except OSError as error:
+        raise UsageError(f"{path} can't be read: {error.strerror}.", means="nothing was verified") from error
+    desk = desk_name(project.desk_name)
+    ours = [each for each in found if each.desk == desk]
+    if not ours:
+        others = ", ".join(sorted({each.desk for each in found}))
+        raise UsageError(
+            f"{path} holds no head of the desk {desk}{'; it holds heads of ' + others if others else ''}.",
+            means="nothing was verified",
+            todo="give the file of saved announcements; [tool.aurora] desk says what this desk is called",
+        )
+    return ours
 
 
 def _document(result: Verified) -> str:

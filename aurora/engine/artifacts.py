@@ -27,7 +27,7 @@ def collect(folder: Path, run: Path, masker: Masker) -> list[dict[str, Any]]:
         name = str(path.relative_to(run))
         try:
             size = path.stat().st_size
-            if _holds_secret(path, masker):
+            if holds_secret(path, masker):
                 found.append({"name": name, "bytes": size, "sha256": None, "quarantined": _quarantine(path, run)})
                 continue
             with path.open("rb") as file:
@@ -39,7 +39,8 @@ def collect(folder: Path, run: Path, masker: Masker) -> list[dict[str, Any]]:
     return found
 
 
-def _holds_secret(path: Path, masker: Masker) -> bool:
+def holds_secret(path: Path, masker: Masker) -> bool:
+    """Return whether a secret, in any form that a Masker knows, stands in a file. Raises OSError."""
     if not masker.longest:
         return False
     with path.open("rb") as file:

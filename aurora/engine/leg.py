@@ -19,7 +19,7 @@ from aurora.engine.signatory import Signatory, only_reduces_orders
 from aurora.engine.state import RunState
 from aurora.engine.unrecorded import NO_JOURNAL, NoJournal, mark_as_failed
 from aurora.engine.workers import LocalWorkers, Progress, Workers
-from aurora.errors import AuroraError, JournalWriteError
+from aurora.errors import AuroraError, JournalWriteError, SecretOnRecord
 from aurora.journal import Event, Journal
 
 LOCKS = ".locks"
@@ -97,10 +97,12 @@ class Leg:
                 listener.on_log(step, _how_to_settle(self.folder.name, step))
             if outcome not in ("interrupted", "waiting"):
                 self.locks.finish()
-        finally:
+        except BaseException:
             workers.close()
             self._report(listener)
-        return self.folder, outcome, code
+            raise
+        workers.close()
+        return self.folder, outcome, self._report(listener) or code
 
     def _enter_ledger(self, events: list[Event]) -> None:
         """Let the keeper of records know of the run before its first step, and the journal of that."""
@@ -144,12 +146,17 @@ class Leg:
         person = Nobody(NO_JOURNAL) if unrecorded else self.person
         return Runner(parts, workers, person, self.signals, self.desk.signatory)
 
-    def _report(self, listener: Listener) -> None:
+    def _report(self, listener: Listener) -> int:
+        """Write the reports and seal; return the exit code that a secret in a file of the run makes of it, else 0."""
         try:
             self.desk.on_end(self.folder)
+        except SecretOnRecord as error:
+            listener.on_log("record", f"NOT SEALED: {error.what} It means: {error.means}. To do: {error.todo}.")
+            return error.exit_code
         except Exception as error:  # noqa: BLE001 - a report that can't be made does not change what the run was
             said = error.what if isinstance(error, AuroraError) else f"{type(error).__name__}: {error}"
             listener.on_log("report", f"it could not be written: {said}; the journal is whole, so: invoke report")
+        return 0
 
 
 class _Unbreakable:

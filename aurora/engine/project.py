@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,15 @@ class Project:
 
     root: Path
     services: str | None = None
+    witness: str | None = None
+    """The git remote that the ledger is pushed to; none unless named."""
+    desk: str | None = None
+    """What the desk is called in the heads that leave the machine; the folder's name unless named."""
+
+    @property
+    def desk_name(self) -> str:
+        """Return what the desk is called."""
+        return self.desk or self.root.name
 
     @property
     def runbooks(self) -> Path:
@@ -60,7 +70,7 @@ def find_project(start: Path | None = None) -> Project:
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / "runbooks").is_dir():
-            return Project(folder, _services(folder / "pyproject.toml"))
+            return Project(folder, **_settings(folder / "pyproject.toml"))
     raise ProjectError(
         f"There is no project here: no folder from {here} upwards holds a folder runbooks/.",
         means="Aurora does not know which runbooks are meant",
@@ -68,21 +78,31 @@ def find_project(start: Path | None = None) -> Project:
     )
 
 
-def _services(path: Path) -> str | None:
+_SETTINGS = {
+    "services": ("'package.module:function'", r"[^:]+:[^:]+"),
+    "witness": ("a git remote without a password in it", r"(?!-)(?![a-z+]+://[^/@]*:[^/]*@)\S+"),
+    "desk": ("one word of letters, digits, '.', '_' and '-'", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
+}
+"""What `[tool.aurora]` may say: how a value is written, in words and as a pattern."""
+
+
+def _settings(path: Path) -> dict[str, str]:
     if not path.is_file():
-        return None
+        return {}
     import tomllib  # noqa: PLC0415 - only projects with a pyproject.toml pay for it
 
     try:
         table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("aurora", {})
     except (OSError, ValueError) as error:
         raise ProjectError(f"{path} can't be read: {error}", todo="mend the file") from error
-    unknown = [key for key in table if key != "services"]
+    unknown = [key for key in table if key not in _SETTINGS]
     if unknown:
         raise ProjectError(
-            f"{path} has an unknown key {unknown[0]!r} in [tool.aurora]", todo="the only key is 'services'"
+            f"{path} has an unknown key {unknown[0]!r} in [tool.aurora]", todo=f"the keys are: {', '.join(_SETTINGS)}"
         )
-    services = table.get("services")
-    if services is not None and (not isinstance(services, str) or services.count(":") != 1):
-        raise ProjectError(f"{path}: [tool.aurora] services was {services!r}", todo="write 'package.module:function'")
-    return services
+    for key, value in table.items():
+        words, pattern = _SETTINGS[key]
+        if not isinstance(value, str) or not re.fullmatch(pattern, value):
+            shown = "not shown, it may hold a password" if key == "witness" else repr(value)
+            raise ProjectError(f"{path}: [tool.aurora] {key} was {shown}", todo=f"write {words}")
+    return dict(table)

@@ -24,6 +24,7 @@ TODO = {
     "INTERRUPTED": "go on: invoke resume {run}   or end it: invoke cancel {run} --reason TEXT",
     "RUNNING": "look again when it has ended",
     "TIME_REGRESSION": "compare with the heads that were announced: somebody with the key wrote this line later",
+    "TIME_SKEW": "ask whether it was announced late (no network then?); else somebody with the key dated it back",
     "WITNESS_MISMATCH": "keep this folder as it is, and fetch the copy that the head was announced from",
     "WITNESS_ABSENT": "give a head that left this machine: invoke verify --witness SEQ:SHA256",
     "KEY_ROLE": "see who may sign what: invoke keys list",

@@ -11,13 +11,15 @@ from pathlib import Path
 from typing import Any
 
 from aurora.clock import Clock, SystemClock
-from aurora.errors import AuroraError, RecordError
+from aurora.engine.leaks import refuse_secrets
+from aurora.errors import AuroraError, RecordError, SecretOnRecord
 from aurora.evidence import sealing
 from aurora.evidence.files import write_reports
 from aurora.evidence.keys import ensure_key, fingerprint, key_path
-from aurora.evidence.ledger import Ledger
+from aurora.evidence.ledger import Head, Ledger
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import no_key
+from aurora.evidence.statement import files_of
 from aurora.journal import Event
 
 ENTERED = "ledger.entered"
@@ -37,7 +39,10 @@ class SigningKeeper:
         say: Callable[[str], object],
         warn: Callable[[str], object] | None = None,
         clock: Clock | None = None,
+        announce: Callable[[str, Path, Head], object] | None = None,
     ) -> None:
+        self._announce = announce
+        """Told of each new head: `opened` or an outcome, the run's folder, the head. It never waits for a network."""
         self._root = root
         self._say = say
         self._warn = warn or say
@@ -88,7 +93,8 @@ class SigningKeeper:
         if any(event.type.startswith("step.") for event in events):
             raise RecordError("It has begun without its line in the ledger, and can't be sealed any more.")
         key = key_path(self._root)
-        line = sealing.open_run(folder, key, first_line(folder), self._clock.now(), self._say)
+        line = sealing.open_run(folder, key, first_line(folder), self._clock.now(), self._say, self._look)
+        self._tell_of("opened", folder, line)
         return {"seq": line.seq, "sha256": line.sha256, "key": fingerprint(key)}
 
     @contextlib.contextmanager
@@ -127,11 +133,25 @@ class SigningKeeper:
         if not sealing.is_finished(folder):
             return
         try:
-            head = sealing.seal_run(folder, key_path(self._root), self._clock.now())
+            head = sealing.seal_run(folder, key_path(self._root), self._clock.now(), self._look)
+        except SecretOnRecord:
+            raise  # whoever runs it ends as broken
         except (AuroraError, OSError) as error:
             self._warn(f"not sealed: {said(error)}")
         else:
             self._say(f"sealed; ledger head {head.seq}:{head.sha256}")
+            self._tell_of("sealed", folder, head)
+
+    def _look(self, folder: Path) -> None:
+        refuse_secrets(self._root, files_of(folder), folder.name)
+
+    def _tell_of(self, what: str, folder: Path, head: Head) -> None:
+        if self._announce is None:
+            return
+        try:
+            self._announce(what, folder, head)
+        except Exception as error:  # noqa: BLE001 - what can't be announced stops no run; verify misses the witness
+            self._warn(f"the ledger's head could not be put into the outbox: {error}")
 
 
 def said(error: Exception) -> str:

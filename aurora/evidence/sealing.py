@@ -25,24 +25,31 @@ from aurora.journal import read_journal
 JOURNAL = "journal.jsonl"
 
 
-def open_run(folder: Path, key: Path, opened: str, now: datetime, say: Callable[[str], object]) -> Head:
+Look = Callable[[Path], object]
+"""A last look at a run before its seal; raises RecordError when it must not be sealed."""
+
+
+def open_run(
+    folder: Path, key: Path, opened: str, now: datetime, say: Callable[[str], object], look: Look = bool
+) -> Head:
     """Put a run on the ledger before its first step. `opened` is the hash of its journal's first line.
 
     A run that is there already (its engine was killed just then) keeps its line. Runs that ended without their seal
     are sealed first; `say` is told which, and which could not be. Raises RecordError and its kin.
     """
     with Ledger.locked(folder.parent, key) as ledger:
-        _complete_seals(folder.parent, key, ledger, now, say)
+        _complete_seals(folder.parent, key, ledger, now, say, look)
         event = ledger.text.opened.get(folder.name)
         if event is None:
             event = ledger.append("run.opened", {"run": folder.name, "journal": opened}, now)
         return ledger.text.head_of(event)
 
 
-def seal_run(folder: Path, key: Path, now: datetime) -> Head:
+def seal_run(folder: Path, key: Path, now: datetime, look: Look = bool) -> Head:
     """Seal a finished run and return the ledger's head; one that is sealed stays as it is. Raises RecordError."""
     with Ledger.locked(folder.parent, key) as ledger:
         if folder.name not in ledger.text.sealed:
+            look(folder)
             _seal(folder, key, ledger, now)
         return ledger.text.head
 
@@ -70,12 +77,15 @@ def reopen_run(folder: Path, key: Path, now: datetime) -> None:
                         (folder / name).replace(before / name)
 
 
-def _complete_seals(runs: Path, key: Path, ledger: Ledger, now: datetime, say: Callable[[str], object]) -> None:
+def _complete_seals(
+    runs: Path, key: Path, ledger: Ledger, now: datetime, say: Callable[[str], object], look: Look
+) -> None:
     for run in ledger.text.unsealed():
         if not is_finished(runs / run):
             continue
         try:
             write_reports(runs / run)  # the killed process may have left none, or older ones
+            look(runs / run)
             _seal(runs / run, key, ledger, now)
         except (AuroraError, OSError) as error:
             say(f"the run {run} could not be sealed: {error}")

@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import Any
 
 import aurora
-from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError
-from aurora.evidence import signing, statement
+from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError, SigningFailed
+from aurora.evidence import dsse, signing, statement
 from aurora.evidence.confirmations import Verifier
 from aurora.evidence.files import render_reports
 from aurora.evidence.findings import Finding
@@ -29,6 +29,7 @@ from aurora.evidence.persons import listed_as_engine
 from aurora.evidence.reviews import check_reviews
 from aurora.evidence.sealing import first_line
 from aurora.evidence.signing import SignatureRefused, Trust
+from aurora.evidence.witness import skews
 from aurora.journal import Event, parse_journal, read_journal
 
 LEDGER = "ledger"
@@ -126,6 +127,8 @@ def _check_ledger(
         if ours != witness.sha256:
             said = f"has only {len(ledger.hashes)} lines" if ours is None else f"has another line {witness.seq}"
             found("WITNESS_MISMATCH", f"the ledger is not an extension of the head that was witnessed: it {said}")
+        elif (skew := skews(ledger, witness)) is not None:
+            found("TIME_SKEW", skew)
     result.head = ledger.head if ledger.events else None
     return ledger
 
@@ -233,6 +236,8 @@ class _Checker:
             yield from self._signature(run, evidence, signature, sealed)
         else:
             yield from self._signature_facts(run, signature)
+        if (folder / dsse.FILE).exists():
+            yield from self._envelope(run, (folder / dsse.FILE).read_bytes(), evidence, signature)
         try:
             details = statement.read_statement(evidence)["predicate"]["runDetails"]
             subjects = statement.subjects_of(evidence)
@@ -256,6 +261,17 @@ class _Checker:
             signing.check(evidence, signature, self.trust, signing.RUN, at=at)
         except SignatureRefused as refused:
             yield Finding(refused.code, run, f"evidence.json.sig does not hold: {refused.why}")
+
+    def _envelope(self, run: str, raw: bytes, evidence: bytes, signature: bytes) -> Iterator[Finding]:
+        try:
+            problem = dsse.problem_of(raw, evidence, signing.facts_of(signature).public_key)
+        except SignatureRefused:
+            return  # said of the signature already
+        except SigningFailed as error:
+            yield Finding("CANT_CHECK", run, f"{error.what} {error.todo}".rstrip("."))
+            return
+        if problem is not None:
+            yield Finding("SIGNATURE", run, problem)
 
     def _signature_facts(self, run: str, signature: bytes) -> Iterator[Finding]:
         try:

@@ -32,6 +32,7 @@ def test_every_benchmark_measures_each_figure_beside_its_floor(tmp_path: Path) -
         "kill",
         "others",
         "growth",
+        "records",
         "session",
         "ticks",
     }

@@ -67,7 +67,7 @@ def filled(lab: Lab) -> Lab:
         ("resume 2026", ["2026-11-20T143000.000Z-go-live"]),
         ("cancel last --re", ["--reason"]),
         ("resume last --settle a=done --se", ["--settle"]),
-        ("report last ", ["--help"]),
+        ("report last ", ["--help", "--open"]),
         ("lint ", []),
         ("lint runbooks/go-live.yaml --h", ["--help"]),
         ("completion ", ["bash", "zsh", "fish"]),

@@ -121,3 +121,33 @@ def test_run_that_goes_on_is_no_finding(lab: Lab) -> None:
     (lab.root / "go").touch()
     process.wait(20)
     assert lab.command("verify").returncode == 0
+
+
+def test_report_opens_in_the_browser_that_there_is(lab: Lab) -> None:
+    """`report --open` hands the page to the browser; where there is none, it says so and where the page lies."""
+    sealed(lab)
+    browser = lab.write("browser", f'#!/bin/sh\necho "$1" > {lab.root}/opened\n')
+    browser.chmod(0o755)
+    done = lab.command("report", "last", "--open", env={"BROWSER": f"{browser} %s"})
+    assert done.returncode == 0
+    assert wait_until(lambda: (lab.root / "opened").read_text() if (lab.root / "opened").exists() else "").startswith(
+        (lab.last().folder / "report.html").as_uri()
+    )
+    done = lab.command("report", "last", "--open", env={"BROWSER": "/nowhere %s", "PATH": "/nowhere", "DISPLAY": ""})
+    assert (done.returncode, "No browser could be started here" in done.stdout) == (0, True)
+
+
+def test_export_signs_only_what_verifies(lab: Lab) -> None:
+    """`export --dsse` writes the envelope of a sealed run; one that was changed gets no second signature."""
+    sealed(lab)
+    run = lab.last().folder
+    done = lab.command("export", "last", "--dsse")
+    if "cryptography is not installed" in done.stderr:
+        assert (done.returncode, "aurora-runbooks[dsse]" in done.stderr) == (2, True)
+    else:
+        assert (done.returncode, (run / "evidence.dsse.json").exists()) == (0, True)
+        assert lab.command("verify", "last").returncode == 0
+    (run / "report.md").write_text("# Fine\n")
+    done = lab.command("export", "last", "--dsse")
+    assert (done.returncode, "nothing was signed" in done.stderr) == (1, True)
+    assert lab.command("export", "last").returncode == 2

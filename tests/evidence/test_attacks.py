@@ -16,6 +16,7 @@ from aurora.errors import LedgerDamaged
 from aurora.evidence import signing
 from aurora.evidence.ledger import Head, Ledger
 from aurora.evidence.signing import SignatureRefused, Trust
+from aurora.evidence.witness import Witnessed
 from tests.engine.kit import bound_steps
 from tests.evidence.sealed import Records, codes, copy_of, rechained, redigested
 
@@ -258,12 +259,15 @@ def test_fork_needs_a_witness(records: Records, tmp_path: Path) -> None:
     assert fork.found(witnesses=[fork.head()]) == set()
 
 
-def test_back_dating_in_the_open_window_is_not_found(records: Records) -> None:
-    """Row 22: a line dated between the last one and now VERIFIES; only the witness's own receipt time could tell."""
+def test_back_dating_in_the_open_window_needs_a_receipt(records: Records) -> None:
+    """Row 22: a line dated between the last one and now VERIFIES; only the witness's own receipt time tells."""
     last = json.loads(records.ledger.read_text().splitlines()[-1])["ts"]
     with Ledger.locked(records.runs, records.key) as ledger:
         ledger.append("act", {"act": "back-dated"}, datetime.fromisoformat(last) + timedelta(microseconds=1))
-    assert records.found(witnesses=[records.head()]) == set()
+    head = records.head()
+    assert records.found(witnesses=[head]) == set()
+    an_hour_on = datetime.fromisoformat(last) + timedelta(hours=1)
+    assert records.found(witnesses=[Witnessed(head.seq, head.sha256, an_hour_on)]) == {"TIME_SKEW"}
 
 
 # ── Rows 23 to 25: crashes, roles, and keys that end ─────────────────────────────────────────────────────────────────

@@ -284,6 +284,43 @@ def test_run_goes_on_unsealed_without_a_way_to_sign(lab_without_keygen: Records)
         records.keeper().ready(records.runs, simulated=True, must=True)
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"), [("mode", "chmod 600"), ("passphrase", "ssh-add"), ("unknown", "invoke keys list")]
+)
+def test_key_that_can_not_sign_seals_nothing(records: Records, tmp_path: Path, spoil: str, said: str) -> None:
+    """A key that others can read, one with a passphrase and no agent, one that nobody allowed: never sealed."""
+    if spoil == "mode":
+        records.run()
+        records.key.chmod(0o644)
+    elif spoil == "passphrase":
+        records.run()
+        words = ["ssh-keygen", "-q", "-p", "-P", "", "-N", "long enough", "-f", str(records.key)]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL, capture_output=True)
+    else:
+        records.run()
+        for name in ("engine", "engine.pub"):
+            records.key.with_name(name).unlink()
+        words = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(records.key)]
+        subprocess.run(words, check=True, stdin=subprocess.DEVNULL)
+    records.said.clear()
+    folder = records.run()
+    assert any("no signed record" in line and said in line for line in records.said), records.said
+    assert not any(line.startswith("sealed") for line in records.said)
+    assert not (folder / "evidence.json").exists()
+    assert records.found() == {"RUN_UNKNOWN"}
+
+
+def test_stale_signature_is_replaced(unsealed: Records, tmp_path: Path) -> None:
+    """A signature that lies there already is not taken for this seal's: ssh-keygen would keep it, and exit 0."""
+    records = copy_of(unsealed, tmp_path / "project")
+    last = max(records.runs.glob("2*"))
+    first = min(records.runs.glob("2*"))
+    for name in ("evidence.json", "evidence.json.sig"):
+        (last / name).write_bytes((first / name).read_bytes() if (first / name).exists() else b"stale")
+    sealing.seal_run(last, records.key, now())
+    assert records.found() == records.found(last.name) == set()
+
+
 @pytest.fixture
 def lab_without_keygen(records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Records:
     """A desk on a machine without OpenSSH."""
