@@ -47,5 +47,11 @@ class Broker(Protocol):
     def cash(self) -> Decimal:
         """Return settled cash in USD."""
 
+    def refresh(self) -> None:
+        """Ask the venue anew for all that it knows, and return when each part has come to its end.
+
+        The other reads tell what was last heard. Raises VenueRefusal when any part does not come.
+        """
+
     def server_time(self) -> datetime:
         """Return the venue's own clock, aware UTC."""

@@ -127,6 +127,9 @@ class SimulatedBroker:
         self._match()
         return self._cash
 
+    def refresh(self) -> None:
+        """Do nothing: what it tells is always of now."""
+
     def server_time(self) -> datetime:
         """Return the session's own time: there is no other machine."""
         return self._clock.now()

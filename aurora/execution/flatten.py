@@ -112,7 +112,7 @@ class Flatten:
 
     def run(self) -> Flattening:
         """Flatten, and return what came of it."""
-        began = alarmed = self._clock.monotonic()
+        began = alarmed = asked = self._clock.monotonic()
         book = self._cancel()
         while book is None or not book.is_flat:
             now = self._clock.monotonic()
@@ -124,7 +124,13 @@ class Flatten:
             for position in () if book is None else book.positions:
                 self._reduce(position)
             self._clock.sleep(LOOK_S)
-            book = self._look()
+            # Of orders that are not ours nobody tells that they have ended: that has to be asked for.
+            is_due = book is not None and book.working and self._clock.monotonic() >= asked + RUNG_S
+            if is_due:
+                asked = self._clock.monotonic()
+            book = self._look_anew() if is_due else self._look()
+            if book is not None and book.is_flat:
+                book = self._look_anew()  # what was heard says so; now the venue has to
         self._settle()
         self._done.flat = book is not None and book.is_flat
         if not self._done.flat:
@@ -143,7 +149,9 @@ class Flatten:
             except VenueRefusal as refusal:
                 self._trouble = refusal.what
             book = self._look()
-            if (is_asked and book is not None and not book.working) or self._clock.monotonic() >= until:
+            if is_asked and book is not None and not book.working:
+                return self._look_anew()
+            if self._clock.monotonic() >= until:
                 return book
             self._clock.sleep(LOOK_S)
 
@@ -170,6 +178,15 @@ class Flatten:
             [held for held in positions if held.quantity and self._is_ours(held.symbol)],
             [state for state in working if self._is_ours(state.order.symbol)],
         )
+
+    def _look_anew(self) -> _Book | None:
+        """Ask the venue for all of it, and return what it says then."""
+        try:
+            self._broker.refresh()
+        except VenueRefusal as refusal:
+            self._trouble = refusal.what
+            return None
+        return self._look()
 
     def _is_ours(self, symbol: str) -> bool:
         return self._symbols is None or symbol in self._symbols

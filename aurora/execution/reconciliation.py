@@ -126,7 +126,8 @@ class VenueRead:
 
     @classmethod
     def of(cls, broker: Broker) -> VenueRead:
-        """Read a broker. Raises VenueRefusal when any part of it does not come."""
+        """Read a broker anew. Raises VenueRefusal when any part of it does not come."""
+        broker.refresh()
         orders = dict.fromkeys((*broker.open_orders(), *broker.orders()))  # foreign ones have no ref to know them by
         held = {position.symbol: position.quantity for position in broker.positions() if position.quantity}
         return cls(tuple(orders), tuple(broker.executions()), held, broker.cash())

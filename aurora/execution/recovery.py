@@ -85,6 +85,7 @@ class Inquiry:
         return now >= doubt.last.at_s + BETWEEN_READS_S
 
     def _read(self) -> _Read:
+        self.broker.refresh()
         executions = self.broker.executions()
         self.orders.take_fills(executions)
         states = [*self.broker.open_orders(), *self.broker.orders()]

@@ -102,7 +102,7 @@ class IbkrBroker:
 
     def orders(self) -> Sequence[OrderState]:
         """Return every order that the venue told of, foreign ones and completed ones too."""
-        return self._whole(self._book.states)
+        return self._whole(lambda: tuple(self._book.states()))
 
     def order_state(self, ref: str) -> OrderState | None:
         """Return what became of one order, None when the venue has not told of it."""
@@ -110,15 +110,15 @@ class IbkrBroker:
 
     def open_orders(self) -> Sequence[OrderState]:
         """Return the orders that may still fill."""
-        return [state for state in self.orders() if not state.status.is_final]
+        return tuple(state for state in self.orders() if not state.status.is_final)
 
     def executions(self) -> Sequence[Fill]:
         """Return the executions of the day, oldest first, each in its latest revision."""
-        return self._whole(lambda: sorted(self._book.fills(), key=lambda fill: fill.at))
+        return self._whole(lambda: tuple(sorted(self._book.fills(), key=lambda fill: fill.at)))
 
     def positions(self) -> Sequence[Position]:
         """Return the positions that are not zero."""
-        return self._whole(lambda: [held for held in self._positions.values() if held.quantity])
+        return self._whole(lambda: tuple(held for held in self._positions.values() if held.quantity))
 
     def cash(self) -> Decimal:
         """Return cash in USD, settled where the venue tells that apart."""
@@ -194,6 +194,7 @@ class IbkrBroker:
         self._told, self._is_reading_positions = {}, True
         await connection.ask("positionEnd", lambda client: client.reqPositions())
         await connection.ask("account", lambda client: client.reqAccountUpdates(True, connection.address.account))
+        self._book.read_ends()
         self._is_whole = True
 
     async def _probe(self, symbol: str, bid: Decimal) -> str:

@@ -36,8 +36,12 @@ class _Known:
     filled: int = 0
     reason: str = ""
     rejected: bool = False
-    doubtful: bool = True
-    """Whether the venue has told nothing of it since it was sent, or since the connection was lost."""
+    doubtful: bool = False
+    """Whether a notice, or a lost connection, left open what became of it."""
+    absent: bool = False
+    """Whether a full read that began after it was sent did not tell of it."""
+    told: bool = False
+    """Whether the venue ever told of it."""
 
 
 @dataclass
@@ -56,6 +60,7 @@ class OrderBook:
     _by_perm: dict[int, str] = field(default_factory=dict)
     _fees: dict[str, Decimal] = field(default_factory=dict)
     _seen: set[str] = field(default_factory=set)
+    _asked_about: set[str] = field(default_factory=set)
 
     # what we do
 
@@ -130,7 +135,7 @@ class OrderBook:
         self._fills[id_] = fill
         self._seen.add(fill.ref)
         if ref in self._orders:
-            self._orders[ref].doubtful = False
+            self._heard_of(self._orders[ref])
 
     def on_commission(self, report: Any) -> None:
         """Take a commission in, for the execution that has it, come or still to come."""
@@ -150,7 +155,8 @@ class OrderBook:
             return
         known, what = self._orders[ref], meaning(code)
         if what is Meaning.REJECTED and known.status not in _WORKING[2:]:
-            known.rejected, known.doubtful, known.reason = True, False, f"{code}: {text}"
+            self._heard_of(known)
+            known.rejected, known.reason = True, f"{code}: {text}"
         elif what is Meaning.REJECTED or what is Meaning.LIVE:
             known.reason = f"{code}: {text}"  # of an order that works: a change was refused, the order lives
         elif what is Meaning.CANCELLED:
@@ -166,8 +172,13 @@ class OrderBook:
                 known.reason = "the connection was lost while it was open"
 
     def read_begins(self) -> None:
-        """All of it is about to be read anew: what is not told of in it is not there."""
-        self._seen = set()
+        """All of it is about to be read anew."""
+        self._seen, self._asked_about = set(), set(self._orders)
+
+    def read_ends(self) -> None:
+        """All of it was read: of what it did not tell, the venue knows nothing now."""
+        for ref in self._asked_about - self._seen:
+            self._orders[ref].absent = not self._orders[ref].told or self._orders[ref].doubtful
 
     # what is known
 
@@ -176,14 +187,12 @@ class OrderBook:
         return ref in self._seen
 
     def state(self, ref: str) -> OrderState | None:
-        """Return an order's state; None when the venue never told of it, so that nobody knows whether it has it."""
+        """Return an order's state; None when it is not known here, or the venue did not tell of it in a full read."""
         known = self._orders.get(ref)
-        if known is None or (known.doubtful and ref not in self._seen and not known.status):
-            return None
-        return self._state(known)
+        return None if known is None or known.absent else self._state(known)
 
     def states(self) -> list[OrderState]:
-        """Return every order that the venue has told of, foreign ones too, in the order they were heard of."""
+        """Return every order but those that the venue knows nothing of, foreign ones too, in their order."""
         return [state for ref in self._orders if (state := self.state(ref)) is not None]
 
     def fills(self) -> list[Fill]:
@@ -198,7 +207,6 @@ class OrderBook:
         self._seen.add(ref)
         if ref not in self._orders:
             self._orders[ref] = _Known(self._foreign(ref, contract, order), is_ours=False)
-            self._orders[ref].doubtful = False
         if perm_id:
             self._by_perm[perm_id] = ref
         return self._orders[ref]
@@ -209,8 +217,11 @@ class OrderBook:
         quantity = _whole(order.totalQuantity) or _whole(getattr(order, "filledQuantity", 0))
         return Order(ref, contract.symbol, _SIDES[order.action], quantity, price, self.now().astimezone(UTC), price)
 
+    def _heard_of(self, known: _Known) -> None:
+        known.doubtful, known.absent, known.told = False, False, True
+
     def _take(self, known: _Known, status: str, filled: int, reason: str) -> None:
-        known.doubtful = False
+        self._heard_of(known)
         known.filled = filled
         known.reason = reason or known.reason
         if status in (*_WORKING, *_CANCELLED, "Filled", "Inactive"):

@@ -191,6 +191,9 @@ class Venue:
     def cash(self) -> Decimal:
         return self._now.cash_usd
 
+    def refresh(self) -> None:
+        """Do nothing: each look is a new read."""
+
 
 def run(orders: OrderJournal, *reads: VenueRead) -> tuple[Any, float]:
     """Reconcile with a venue that says `reads`; return the result and how long it took."""

@@ -155,6 +155,10 @@ class UnrulyVenue:
         """Return cash."""
         return Decimal(100_000)
 
+    def refresh(self) -> None:
+        """Tell nothing new."""
+        self._refuse_now_and_then()
+
     def server_time(self) -> datetime:
         """Return the time."""
         return self.clock.now()

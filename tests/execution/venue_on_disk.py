@@ -77,6 +77,9 @@ class VenueOnDisk:
     def cash(self) -> Decimal:
         return Decimal(100_000)
 
+    def refresh(self) -> None:
+        """Do nothing."""
+
     def server_time(self) -> datetime:
         return START
 
