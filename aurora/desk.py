@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aurora.alerts.base import Alert, Delivery, Priority, tell
 from aurora.alerts.notifiers import build_notifiers
@@ -21,18 +22,25 @@ from aurora.engine.faults import RunbookError
 from aurora.engine.profiles import load_profile
 from aurora.engine.project import find_project
 from aurora.engine.secrets import Masker, read_environment, secrets_of
-from aurora.errors import AuroraError, ProfileError, VenueRefusal
+from aurora.errors import AuroraError, ProfileError
 from aurora.evidence.witness import desk_name, head_line, last_head
 from aurora.market.mode import Mode
 from aurora.profile import Profile
 from aurora.quotes.base import QuoteSource
 from aurora.quotes.sources import open_quotes
 from aurora.risk.kill_switch import KillSwitch
+from aurora.session.account import account_id
 from aurora.session.models import REGISTRY, open_model
 from aurora.session.services import Services
 from aurora.session.strategy import ScoreStrategy, Strategy
 
+if TYPE_CHECKING:
+    from aurora.ibkr.account import Account
+
 SIMULATED = "simulated"
+IBKR = "ibkr"
+SENDS, RECONCILE, VENUE_CHECK, FLATTEN, SHADOW = 0, 1, 2, 3, 4
+"""What is added to IB_CLIENT_ID by who only looks, or must get in beside a session (trading rule 4)."""
 ROOM = 3_800
 """Bytes of an alert's text before the head: a push holds 4,000."""
 
@@ -55,29 +63,36 @@ class Desk:
         self.clock: Clock = SystemClock()
         self.kill_switch = KillSwitch(project)
         self.environment = os.environ if environment is None else environment
+        self._accounts: dict[int, Account] = {}
 
     def open_quotes(self, spec: str) -> QuoteSource:
-        """Open the quote source that `spec` names; paths in it are relative to the project."""
+        """Open the quote source that `spec` names; paths in it are relative to the project.
+
+        `ibkr` is the profile's account: by its own client id for live sessions, by another beside them for all others.
+        """
+        if spec.strip() == IBKR:
+            return self._account(SENDS if self.profile.mode == Mode.LIVE else SHADOW).quotes()
         return open_quotes(spec, root=self.project)
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
-        """Return the broker of a session in `mode`. Every mode is simulated so far, each session with its own book."""
+        """Return the broker of a session in `mode`: the venue's when live, else a simulated book (trading rule 16)."""
         if mode is Mode.LIVE and self.profile.mode != Mode.LIVE:
             raise ProfileError(
                 f"The profile {self.profile.name} is for {self.profile.mode}; a live session was asked for.",
                 means="an order would leave a profile that was made to send none",
                 todo="use a profile with mode: live",
             )
-        return self.open_venue(source)
+        if mode is Mode.LIVE and self.profile.venue != SIMULATED:
+            return self._account(SENDS).broker()
+        return self._simulated(source)
 
     def open_venue(self, source: QuoteSource | None = None) -> Broker:
-        """Return the profile's venue; only the simulated one is there so far."""
+        """Return the profile's venue, to look at."""
         if self.profile.venue != SIMULATED:
-            raise VenueRefusal(
-                f"The profile {self.profile.name} is for the venue {self.profile.venue}; it is not built yet.",
-                means="no order and no account can be reached; nothing was sent",
-                todo="use a profile with venue: simulated, like sim",
-            )
+            return self._account(VENUE_CHECK).broker()
+        return self._simulated(source)
+
+    def _simulated(self, source: QuoteSource | None) -> Broker:
         return SimulatedBroker(
             quote_of=lambda symbol: None if source is None else source.poll().get(symbol),
             clock=self.clock if source is None else source.clock,
@@ -85,15 +100,51 @@ class Desk:
         )
 
     def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
-        """Connect to the profile's account; a simulated one lives as long as its session, and is always flat."""
-        source = self.open_quotes("dummy")
-        stack.callback(source.close)
-        return self.open_venue(source), source
+        """Connect to the profile's account; a simulated one lives as long as its session, and is always flat.
+
+        By the client id that sends, whose orders it can cancel one by one; beside a program that holds it still, by
+        another, which can only cancel all (trading rule 4).
+        """
+        if self.profile.venue == SIMULATED:
+            source = self.open_quotes("dummy")
+            stack.callback(source.close)
+            return self._simulated(source), source
+        from aurora.ibkr.connection import ClientIdInUse  # noqa: PLC0415 - as in `_account`
+
+        try:
+            account = self._account(SENDS)
+            broker = account.broker()
+        except ClientIdInUse:
+            account = self._account(FLATTEN)
+            broker = account.broker()
+        stack.callback(account.close)
+        quotes = account.quotes()
+        quotes.subscribe(sorted({held.symbol for held in broker.positions()}))
+        return broker, quotes
 
     def open_observer(self, stack: ExitStack) -> Broker:
         """Connect to the profile's account to look at it; a simulated one has nothing to close."""
-        del stack
-        return self.open_venue()
+        if self.profile.venue == SIMULATED:
+            return self._simulated(None)
+        account = self._account(RECONCILE)
+        stack.callback(account.close)
+        return account.broker()
+
+    def _account(self, offset: int) -> Account:
+        """Return the account by one of its client ids. Raises ProfileError where environment and profile disagree."""
+        if self.profile.venue == SIMULATED:
+            raise ProfileError(
+                f"The profile {self.profile.name} is for the simulated venue, which has no account at IBKR.",
+                means="nothing was connected",
+                todo="use dummy or replay:PATH, or a profile with venue: paper or live",
+            )
+        from aurora.ibkr.account import Account  # noqa: PLC0415 - loads asyncio; most steps talk to no venue
+        from aurora.ibkr.address import read_address  # noqa: PLC0415 - the same
+
+        if offset not in self._accounts or self._accounts[offset].is_closed:
+            address = read_address(self.environment, str(self.profile.venue), account_id(self))
+            self._accounts[offset] = Account(address.beside(offset))
+        return self._accounts[offset]
 
     def strategy(self) -> Strategy:
         """Return the profile's strategy: its model, as registered. Raises ProfileError, RunbookError."""

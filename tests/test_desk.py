@@ -64,16 +64,43 @@ def test_paper_needs_no_account_of_its_own(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "venue"), [({"venue": "paper"}, "paper"), ({"venue": "live", "live": True}, "live")]
+    ("venue", "account", "environment", "said"),
+    [
+        ("paper", "DU1", {}, "IB_PORT was ''"),
+        ("paper", "DU1", {"IB_PORT": "7497", "IB_CLIENT_ID": "x"}, "IB_CLIENT_ID was 'x'"),
+        ("paper", "DU1", {"IB_PORT": "7496", "IB_CLIENT_ID": "1"}, "the port 7496 is for live accounts"),
+        ("paper", "U1", {"IB_PORT": "7497", "IB_CLIENT_ID": "1"}, "the account U1 is no paper account"),
+        ("live", "DU1", {"IB_PORT": "7496", "IB_CLIENT_ID": "1"}, "the account DU1 is a paper account"),
+        ("live", "U1", {"IB_PORT": "4002", "IB_CLIENT_ID": "1"}, "the port 4002 is for paper accounts"),
+        ("live", "U1", {"BROKER": "other", "IB_PORT": "4001", "IB_CLIENT_ID": "1"}, "BROKER is 'other'"),
+    ],
 )
-def test_venues_that_are_not_built_are_refused(tmp_path: Path, changes: dict[str, Any], venue: str) -> None:
-    """A venue other than the simulated one is refused with "not built yet", in every mode; nothing stands in for it."""
-    desk = make_desk(tmp_path, **changes)
-    for mode in Mode:
-        with pytest.raises(VenueRefusal, match=f"venue {venue}; it is not built yet"):
-            desk.open_broker(mode, ScriptedQuotes())
-    with pytest.raises(VenueRefusal):
+def test_venue_port_and_account_agree(
+    tmp_path: Path, venue: str, account: str, environment: dict[str, str], said: str
+) -> None:
+    """Trading rule 1: a port or an account of another kind is refused by name, before anything is connected."""
+    profile = make_profile(venue=venue, live=venue == "live", mode="live", account={"id": account})
+    desk = Desk(tmp_path, profile, environment)
+    with pytest.raises(ProfileError, match="Account, port and profile do not agree") as caught:
         desk.open_venue()
+    assert said in caught.value.what
+    with pytest.raises(ProfileError):
+        desk.open_quotes("ibkr")
+
+
+def test_real_quotes_need_an_account(tmp_path: Path) -> None:
+    """`ibkr` on the simulated venue is refused; nothing stands in for it."""
+    with pytest.raises(ProfileError, match="no account at IBKR"):
+        make_desk(tmp_path).open_quotes("ibkr")
+
+
+def test_venue_that_nothing_listens_at_is_refused(tmp_path: Path) -> None:
+    """Nothing at the port is refused in words, in live mode; paper and shadow keep a book of their own."""
+    profile = make_profile(venue="paper", mode="live", account={"id": "DU1"})
+    desk = Desk(tmp_path, profile, {"IB_PORT": "9", "IB_CLIENT_ID": "1"})
+    with pytest.raises(VenueRefusal, match="nothing listens there"):
+        desk.open_broker(Mode.LIVE, ScriptedQuotes())
+    assert desk.open_broker(Mode.SHADOW, ScriptedQuotes()).name == "simulated"
 
 
 def test_live_session_asks_for_a_live_profile(tmp_path: Path) -> None:

@@ -46,7 +46,7 @@ def _sum_up(result: Reconciled) -> None:
     drift = [finding for finding in result.findings if finding.weight is Weight.DRIFT]
     about = f"{result.orders} orders, {result.fills} fills, venue {result.venue}, {result.book}"
     if drift:
-        _say(f"✘ {len(drift)} findings of drift ({about})")
+        _say(f"✘ drift: {len(drift)} finding{'' if len(drift) == 1 else 's'} ({about})")
         if result.is_locked_out:
             _say("  live is locked out; when it is explained: invoke unlock --root-cause TEXT")
     else:

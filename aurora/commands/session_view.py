@@ -63,7 +63,7 @@ class PlainView:
         for anomaly in sight.anomalies[self._told_anomalies :]:
             self._line(f"ANOMALY, locked out: {anomaly}")
         self._told_anomalies = len(sight.anomalies)
-        if sight.poll and time.monotonic() >= self._next:
+        if "n" in sight.poll and time.monotonic() >= self._next:
             self._next = time.monotonic() + LINE_S
             self._line(_where(sight))
 

@@ -73,9 +73,9 @@ class Questions:
         )
         self._head = "" if self._signing is None else self._signing.head()
         self.open = (node, prompt)
-        answer = self._person.ask(prompt)
-        if prompt.timeout is not None:
+        if prompt.timeout is not None:  # before it is shown: an engine that is stopped in between has not more time
             self._timer = self._timers.after(prompt.timeout, self._expire)
+        answer = self._person.ask(prompt)
         if answer is not None:
             self._take(answer)
             return True

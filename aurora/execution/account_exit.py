@@ -64,6 +64,7 @@ class AccountExit:
             if venue is None:
                 return Flattening(reason=f"the venue was not reached within {self.clock.monotonic() - began:.0f} s")
             broker, source = venue
+            self._adopt(orders, broker)
             return Flatten(
                 ExitRouter(mode=Mode.LIVE, broker=broker, clock=source.clock, orders=orders),
                 broker,
@@ -124,6 +125,15 @@ class AccountExit:
         except (RecordError, LockHeld, OSError) as error:
             self.say(f"the orders of this flatten will be on no record: {error}")
             return OrderJournal.unrecorded(JournalWriteError(str(error)))
+
+    def _adopt(self, orders: OrderJournal, broker: Broker) -> None:
+        """Put on record what is held that no recorded order explains: the orders that close it will be."""
+        try:
+            found = orders.adopt(broker.positions())
+        except VenueRefusal:
+            return  # the flatten asks again, and says so
+        if found:
+            self.say(f"held, and explained by no recorded order: {', '.join(found)}")
 
     def _connect(self, held: contextlib.ExitStack, began: float) -> tuple[Broker, QuoteSource] | None:
         alarms_at = self.clock.monotonic()

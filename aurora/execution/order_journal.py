@@ -12,6 +12,7 @@ share it, and it must outlive them all, so it lies in no run's folder. The lines
     fill.corrected, fill.commission   the same fill again, as it is now
     high_water       pnl_usd, unlocked
     book.lost        (nothing): what was held counts as sold at the last price it traded at
+    position.adopted symbol, quantity (signed shares more than the record explains), price: what a flatten found there
 """
 
 from __future__ import annotations
@@ -32,6 +33,7 @@ from aurora.errors import JournalWriteError, LockHeld, RecordError
 from aurora.execution.trading_day import TradingDay, order_as_json
 from aurora.journal import Event, Journal, plain, read_journal
 from aurora.market.order import Fill, Order, OrderState, OrderStatus
+from aurora.market.position import Position
 
 ORDERS = "orders"
 _LOCK = "held.lock"
@@ -136,6 +138,23 @@ class OrderJournal:
             self.told(replace(state, status=OrderStatus.CANCELLED, filled=filled, reason=reason))
         if any(self.day.holdings.values()):
             self._write("book.lost", {})
+
+    def adopt(self, positions: Iterable[Position]) -> list[str]:
+        """Note what an account holds beyond what the record explains, so that closing it is explained; say what it was.
+
+        Only of symbols without an order whose end is open: what those make of a position is not known yet.
+        """
+        open_symbols = {self.day.orders[ref].order.symbol for ref in self.day.open_refs()}
+        found = []
+        held = {position.symbol: position for position in positions}
+        for symbol in sorted({*held, *self.day.holdings} - open_symbols):
+            position = held.get(symbol)
+            more = (0 if position is None else position.quantity) - self.day.holdings.get(symbol, 0)
+            if more:
+                price = self.day.last_prices.get(symbol, Decimal(0)) if position is None else position.average_cost
+                self._write("position.adopted", {"symbol": symbol, "quantity": more, "price": price})
+                found.append(f"{more} {symbol}")
+        return found
 
     def intend(self, order: Order, *, opens: bool, held: int, must: bool = True) -> None:
         """Put an order on disk before it is sent. Raises JournalWriteError, unless the way out must not wait for it.

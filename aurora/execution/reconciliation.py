@@ -249,6 +249,8 @@ def _executions(day: TradingDay, read: VenueRead, in_flight: Container[str]) -> 
             continue
         elif ours is None or _fill(ours) != _fill(fill):
             yield Finding(Kind.FILL, subject, "" if ours is None else _fill(ours), _fill(fill))
+        elif fill.fee is None and ours.fee is not None:
+            continue  # commissions are told to the client that sent, and to the master: not told here is not checked
         elif fill.fee is None or ours.fee != fill.fee:
             yield Finding(Kind.FEE, subject, _fee(ours), _fee(fill))
     for id_, fill in day.fills.items():

@@ -119,6 +119,13 @@ class TradingDay:
         self.cash_usd = self.pnl_usd({})
         self.holdings.clear()
 
+    def _adopt(self, data: Mapping[str, Any]) -> None:
+        """Take a position in that nothing explains: it is there, and costs the day nothing."""
+        symbol, shares, price = data["symbol"], data["quantity"], Decimal(data["price"])
+        self.holdings[symbol] = self.holdings.get(symbol, 0) + shares
+        self.cash_usd -= shares * price
+        self.last_prices.setdefault(symbol, price)
+
     def _book(self, fill: Fill, times: int) -> None:
         fee = assumed_fee(fill.quantity) if fill.fee is None else fill.fee
         shares = fill.side.sign * fill.quantity * times
@@ -137,6 +144,7 @@ _APPLY = {
     "session.joined": TradingDay._join,
     "high_water": TradingDay._mark,
     "book.lost": TradingDay._lose_book,
+    "position.adopted": TradingDay._adopt,
     "order.intent": TradingDay._intend,
     "order.state": TradingDay._state,
     "fill": TradingDay._fill,

@@ -10,8 +10,6 @@ from aurora.errors import ProfileError
 PAPER_PORTS = (7497, 4002)
 LIVE_PORTS = (7496, 4001)
 PAPER_PREFIXES = ("DU", "DF")
-RECONCILE, VENUE_CHECK, FLATTEN, SHADOW = 1, 2, 3, 4
-"""What is added to IB_CLIENT_ID by who only looks, or must get in beside a session (trading rule 4)."""
 
 
 @dataclass(frozen=True)

@@ -62,6 +62,11 @@ class Connection:
 
     # from any thread
 
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it was closed for good."""
+        return self._closing
+
     def open(self) -> None:
         """Connect, and return when the link is up and everything was read. Raises VenueRefusal."""
         client_library = library()
@@ -334,8 +339,12 @@ class Connection:
         )
 
 
+class ClientIdInUse(VenueRefusal):
+    """Another program is connected by the client id (326)."""
+
+
 def _in_use(address: Address) -> VenueRefusal:
-    return VenueRefusal(
+    return ClientIdInUse(
         f"Another program is connected to {address.shown} as client {address.client_id} (326).",
         means="only the client that placed an order can cancel it, so two can't share a number; nothing was sent",
         todo="end the other session, or take another IB_CLIENT_ID",

@@ -26,9 +26,9 @@ Opener = Callable[[str, Mapping[str, str], Path, int], QuoteSource]
 
 def _refuse_ibkr(target: str, options: Mapping[str, str], root: Path, seed: int) -> QuoteSource:  # noqa: ARG001 - the table's signature
     raise VenueRefusal(
-        "Quotes from IBKR were asked for; they are not built yet.",
-        means="no session can run on real quotes",
-        todo="use dummy or replay:PATH",
+        "Quotes from IBKR come from an account, and there is none here.",
+        means="nothing was connected",
+        todo="use dummy or replay:PATH, or ask for them with a profile that has one",
     )
 
 

@@ -42,6 +42,9 @@ def reconcile_account(services: Services, stack: contextlib.ExitStack, *, record
         learn(orders, VenueRead.of(broker))
         day = orders.day
     result = reconcile(day, broker, services.clock)
+    unseen = sum(fill.fee is None for fill in broker.executions())
+    if unseen:
+        notes.append(f"the venue tells this client no commission of {unseen} executions; those fees are not checked")
     done = Reconciled(
         book=f"{book.folder_name}/{book.day}",
         venue=broker.name,

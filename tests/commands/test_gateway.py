@@ -70,7 +70,7 @@ def test_it_serves_until_ctrl_c(tmp_path: Path) -> None:
     [
         (["--port", "70000"], "0 to 65535"),
         (["--symbols", "spy"], "capital letters"),
-        (["--quotes", "ibkr"], "not built yet"),
+        (["--quotes", "ibkr"], "come from an account"),
         (["--scenario", "nowhere.yaml"], "nowhere.yaml"),
         (["--sped", "2"], "did you mean '--speed'"),
     ],

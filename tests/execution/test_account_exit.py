@@ -69,7 +69,7 @@ def test_account_ends_flat_and_on_record(tmp_path: Path) -> None:
     assert len(orders.day.orders) == 3
     assert orders.day.open_refs() == []
     orders.close()
-    assert (desk.said, desk.alarms) == ([], [])
+    assert (len(desk.said), desk.alarms) == (1, [])
 
 
 def test_flat_account_sends_nothing(tmp_path: Path) -> None:
@@ -186,7 +186,7 @@ def test_second_flatten_waits_for_the_first_and_looks_then(tmp_path: Path) -> No
 
     desk.source.clock.sleep = first_dies  # type: ignore[method-assign]
     assert desk.flatten().flat
-    assert desk.said == ["another flatten of this account is at work; this one waits for it, and looks then"]
+    assert desk.said[0] == "another flatten of this account is at work; this one waits for it, and looks then"
     assert desk.source.clock.monotonic() > 5
     os.close(lock)
 
@@ -218,3 +218,12 @@ def test_person_can_stop_it_while_it_connects(tmp_path: Path) -> None:
     """Rule 22: Ctrl-C ends a flatten at any point."""
     desk = Desk(tmp_path, refusals=10**6)
     assert not desk.flatten(patience_s=None, is_stopping=lambda: desk.source.clock.monotonic() > 9).flat
+
+
+def test_what_was_there_before_is_explained(tmp_path: Path) -> None:
+    """Positions that no recorded order explains are put on record before they are closed: the day ends explained."""
+    desk = Desk(tmp_path)
+    desk.flatten()
+    assert desk.said == ["held, and explained by no recorded order: 300 IBM, 10 SPY, -7 TSLA"]
+    with contextlib.closing(OrderJournal.open(tmp_path, BOOK, desk.source.clock)) as orders:
+        assert set(orders.day.holdings.values()) == {0}

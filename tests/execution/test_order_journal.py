@@ -15,6 +15,7 @@ from aurora.errors import JournalDamaged, JournalWriteError, LockHeld
 from aurora.execution.order_journal import Book, OrderJournal
 from aurora.journal import read_journal
 from aurora.market.order import Fill, OrderState, OrderStatus, Side
+from aurora.market.position import Position
 from tests.trading import START, make_order
 
 BOOK = Book("live", "paper", "DU1", START.date())
@@ -246,3 +247,13 @@ def test_empty_file_is_a_day_not_begun(tmp_path: Path) -> None:
     orders = open_orders(tmp_path)
     assert orders.day.orders == {}
     orders.close()
+
+
+def test_position_that_nothing_explains_is_adopted_once(orders: OrderJournal, tmp_path: Path) -> None:
+    """What a flatten finds beyond the record is put on record, at its cost, so that what closes it is explained."""
+    held = [Position("IBM", -3, Decimal(200)), Position("SPY", 7, PRICE)]
+    assert orders.adopt(held) == ["-3 IBM"]  # the order a-1 for SPY has no end yet
+    assert orders.adopt(held) == []
+    again = reopened(orders, tmp_path)
+    assert (again.day.holdings, again.day.pnl_usd({})) == ({"IBM": -3}, Decimal(0))
+    again.close()

@@ -28,8 +28,8 @@ def test_seed_of_the_caller_holds_unless_the_text_says_another(tmp_path: Path) -
 
 
 def test_ibkr_is_refused_until_it_is_built(tmp_path: Path) -> None:
-    """Quotes from IBKR are refused with "not built yet", never replaced by others."""
-    with pytest.raises(VenueRefusal, match="not built yet"):
+    """Quotes from IBKR come from an account: without one they are refused, never replaced by others."""
+    with pytest.raises(VenueRefusal, match="come from an account"):
         open_quotes("ibkr", root=tmp_path)
 
 

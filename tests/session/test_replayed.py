@@ -100,6 +100,7 @@ def session(project: Path, name: str, source: QuoteSource, seed: int) -> list[by
         rb'"phase_times_ms":\{[^}]*\}',
         rb'"loop_p95_ms":"[^"]*"',
         rb'"quotes":"[^"]*"',
+        rb'"orders":"[^"]*"',
         rb'"recording":"[^"]*"',
     ):
         record = re.sub(varying, b"", record)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from aurora.errors import ProfileError, SafetyStop, VenueRefusal
+from aurora.errors import ProfileError, SafetyStop
 from steps.session import live
 from tests.steps.support import call, make_context
 
@@ -47,7 +47,7 @@ def test_live_is_refused_where_the_profile_is_not_for_it(tmp_path: Path, monkeyp
     monkeypatch.setenv("HEARTBEAT_URL", "https://dead-man.invalid/s3cr3t")
     with pytest.raises(ProfileError, match="is for paper"):
         call("session.live", tmp_path, "paper_strict", symbols=["SPY"], steps=5)
-    with pytest.raises(VenueRefusal, match="not built yet"):
+    with pytest.raises(ProfileError, match="IB_ACCOUNT, which is not set"):
         call("session.live", tmp_path, "live_canary", symbols=["SPY"], steps=5)
 
 

@@ -22,8 +22,10 @@ def test_account_after_a_session_is_read_from_its_record(tmp_path: Path) -> None
     assert account.cash_usd == 100_000 + result.pnl_usd
 
 
-def test_venue_that_is_not_built_is_refused(tmp_path: Path) -> None:
+def test_venue_that_can_not_be_reached_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A venue that can't be reached is not told to be flat."""
+    for name, value in {"IB_ACCOUNT": "U1", "IB_PORT": "9", "IB_CLIENT_ID": "1"}.items():
+        monkeypatch.setenv(name, value)
     for step in ("positions_and_cash", "clock"):
         with pytest.raises(VenueRefusal):
             call(f"venue.{step}", tmp_path, "live_canary")

@@ -1,0 +1,56 @@
+"""One account over one connection: its broker and its quotes, made as they are asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from aurora.ibkr.address import Address
+from aurora.ibkr.broker import IbkrBroker
+from aurora.ibkr.connection import Connection
+from aurora.ibkr.contracts import Contracts
+from aurora.ibkr.quotes import IbkrQuotes
+
+
+class Account:
+    """broker and quotes share the socket, so that a session has one client id; closing either closes it.
+
+    Raises VenueRefusal when the account can't be reached, or is another one than asked for.
+    """
+
+    def __init__(self, address: Address) -> None:
+        self.connection = Connection(address)
+        self._contracts = Contracts(self.connection)
+        self._broker: IbkrBroker | None = None
+        self._quotes: IbkrQuotes | None = None
+        self._is_open = False
+
+    def broker(self) -> IbkrBroker:
+        """Return the broker; what it tells was read to its end."""
+        if self._broker is None:
+            self._broker = IbkrBroker(self.connection, self._contracts)
+            self._open(self._broker.refresh)
+        return self._broker
+
+    def quotes(self) -> IbkrQuotes:
+        """Return the quote source."""
+        if self._quotes is None:
+            self._quotes = IbkrQuotes(self.connection, self._contracts)
+            self._open(lambda: None)
+        return self._quotes
+
+    @property
+    def is_closed(self) -> bool:
+        """Return whether it was closed, or could not be opened."""
+        return self.connection.is_closed
+
+    def close(self) -> None:
+        """Disconnect."""
+        self.connection.close()
+
+    def _open(self, read: Callable[[], object]) -> None:
+        """Open the connection, which has everything read; one that is open already has only this part read."""
+        if self._is_open:
+            read()
+        else:
+            self.connection.open()
+            self._is_open = True
