@@ -19,10 +19,10 @@ LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse live test check nightly bench lock calendar clean moved
+.PHONY: help setup rehearse live maintenance test check nightly bench lock calendar clean moved
 
 help: ## Show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' Makefile
 
 setup: $(RUN) ## Make .venv with what a run needs
 
@@ -33,6 +33,10 @@ rehearse: $(RUN) ## Rehearse the go-live checklist; QUOTES=dummy or replay:FOLDE
 live: $(RUN) ## Run the go-live checklist for real; ARGS="--symbols SPY"
 	@$(COMPILE)
 	$(BIN)/invoke runbook go-live $(ARGS)
+
+maintenance: $(RUN) ## Run the day's maintenance; QUOTES=dummy, SYMBOLS=SPY, ARGS="--minutes 15 --skip-paper"
+	@$(COMPILE)
+	$(BIN)/invoke runbook maintenance --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
 
 test: $(DEV) ## Run the tests; ARGS="-k journal"
 	@$(COMPILE)

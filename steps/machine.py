@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aurora.engine.context import Context
+from aurora.engine.locks import blocking
+from aurora.engine.project import Project
+from aurora.engine.records import is_unfinished
 from aurora.engine.registry import step
 from aurora.housekeeping import machine
 from aurora.housekeeping.machine import ClockSync, Code, Disk, Port, SecretsCheck, TimeZone, Variables
@@ -27,6 +30,21 @@ class LockoutFound:
     absent: bool
     mode: str
     reasons: list[str]
+
+
+@dataclass(frozen=True)
+class LocksFound:
+    """Which of the locks asked for are taken, by a run that is going or by one that is not finished."""
+
+    taken: list[str]
+
+
+@step(repeat="safe")
+def locks(context: Context[Services], names: list[str]) -> LocksFound:
+    """Look whether a run holds one of the locks `names`, or blocks it; none is removed."""
+    project = Project(context.project)
+    taken = [blocking(project.runs / ".locks", name, lambda run: is_unfinished(project, run)) for name in names]
+    return LocksFound([each for each in taken if each])
 
 
 @step(repeat="safe")

@@ -34,6 +34,7 @@ SHORT = {
     "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
     "completion": "print what makes TAB complete: completion bash|zsh|fish",
     "gateway": "run a simulated IB Gateway on this machine",
+    "cron": "run by schedule: cron --print|--install|--remove",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
 }
 
@@ -259,6 +260,17 @@ def _gateway(program: str) -> ExactParser:
     return parser
 
 
+def _cron(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("names", nargs="*", metavar="RUNBOOK", help="with --tick: only these")
+    parser.add_argument("--print", action="store_true", help="show what is due when, and the line for the crontab")
+    parser.add_argument("--systemd", action="store_true", help="with --print: units for systemd instead of the line")
+    parser.add_argument("--install", action="store_true", help="put the line into your crontab")
+    parser.add_argument("--remove", action="store_true", help="take it out again")
+    parser.add_argument("--tick", action="store_true", help="run what is due now; cron does this once a minute")
+    return parser
+
+
 _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "runs": _runs,
     "show": _show,
@@ -277,5 +289,6 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "new": _new,
     "completion": _completion,
     "gateway": _gateway,
+    "cron": _cron,
     "doctor": _plain,
 }

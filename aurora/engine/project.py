@@ -15,6 +15,8 @@ class Project:
 
     root: Path
     services: str | None = None
+    calendars: str | None = None
+    """Where a table of exchange calendars is: what a schedule's `calendar` may name (`engine.calendars`)."""
 
     @property
     def runbooks(self) -> Path:
@@ -60,7 +62,7 @@ def find_project(start: Path | None = None) -> Project:
     here = (start or Path.cwd()).resolve()
     for folder in (here, *here.parents):
         if (folder / "runbooks").is_dir():
-            return Project(folder, _services(folder / "pyproject.toml"))
+            return Project(folder, **_table(folder / "pyproject.toml"))
     raise ProjectError(
         f"There is no project here: no folder from {here} upwards holds a folder runbooks/.",
         means="Aurora does not know which runbooks are meant",
@@ -68,21 +70,22 @@ def find_project(start: Path | None = None) -> Project:
     )
 
 
-def _services(path: Path) -> str | None:
+_KEYS = {"services": "package.module:function", "calendars": "package.module:TABLE"}
+
+
+def _table(path: Path) -> dict[str, str]:
     if not path.is_file():
-        return None
+        return {}
     import tomllib  # noqa: PLC0415 - only projects with a pyproject.toml pay for it
 
     try:
         table = tomllib.loads(path.read_text("utf-8")).get("tool", {}).get("aurora", {})
     except (OSError, ValueError) as error:
         raise ProjectError(f"{path} can't be read: {error}", todo="mend the file") from error
-    unknown = [key for key in table if key != "services"]
-    if unknown:
-        raise ProjectError(
-            f"{path} has an unknown key {unknown[0]!r} in [tool.aurora]", todo="the only key is 'services'"
-        )
-    services = table.get("services")
-    if services is not None and (not isinstance(services, str) or services.count(":") != 1):
-        raise ProjectError(f"{path}: [tool.aurora] services was {services!r}", todo="write 'package.module:function'")
-    return services
+    for key, value in table.items():
+        if key not in _KEYS:
+            todo = f"the keys are {listed(list(_KEYS))}"
+            raise ProjectError(f"{path} has an unknown key {key!r} in [tool.aurora]", todo=todo)
+        if not isinstance(value, str) or value.count(":") != 1:
+            raise ProjectError(f"{path}: [tool.aurora] {key} was {value!r}", todo=f"write '{_KEYS[key]}'")
+    return dict(table)

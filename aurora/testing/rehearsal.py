@@ -115,7 +115,7 @@ class Rehearsal:
         dry_run: bool,
     ) -> RehearsedRun:
         self._count += 1
-        project = RehearsedProject(self.project.root, self.project.services, self._records())
+        project = RehearsedProject(self.project.root, self.project.services, self.project.calendars, self._records())
         library = _library(project.root, self._shared)
         values = parameters_of(library.load(runbook), params)
         scene = _Scene(project, library, runbook, clock)
