@@ -121,8 +121,8 @@ def blocking(folder: Path, name: str, is_unfinished: Callable[[str], bool]) -> s
         descriptor = os.open(folder / f"{name.replace('/', '_')}.lock", os.O_RDONLY)
     except FileNotFoundError:
         return ""
+    run = str(_holder(descriptor).get("run", ""))
     try:
-        run = str(_holder(descriptor).get("run", ""))
         fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
     except BlockingIOError:
         return f"{name} is held by {run or 'a run'}"

@@ -142,10 +142,9 @@ def _logs(logs: Path, oldest: date, today: date) -> Iterator[Item]:
 
 
 def _leavings(runs: Path, oldest: datetime) -> Iterator[Item]:
-    for pattern, what in (("bug-*.txt", "a trace of a bug"), (".cache/schema/*", "a remembered check")):
-        for path in sorted(runs.glob(pattern)):
-            if path.is_file() and path.stat().st_mtime < oldest.timestamp():
-                yield Item("remove", f"runs/{path.relative_to(runs).as_posix()}", path.stat().st_size, what)
+    for path in sorted(runs.glob("bug-*.txt")):
+        if path.is_file() and path.stat().st_mtime < oldest.timestamp():
+            yield Item("remove", f"runs/{path.name}", path.stat().st_size, "a trace of a bug")
 
 
 def _over_budget(project: Path, rules: Rules, items: Sequence[Item], now: datetime) -> Iterator[Item]:
