@@ -10,6 +10,7 @@ from aurora.engine.project import Project
 from aurora.engine.records import is_unfinished
 from aurora.engine.registry import step
 from aurora.housekeeping import machine
+from aurora.housekeeping.drift import Drift, read_drift
 from aurora.housekeeping.machine import ClockSync, Code, Disk, Port, SecretsCheck, TimeZone, Variables
 from aurora.risk.lockout import Lockout
 from aurora.session.services import Services
@@ -57,6 +58,12 @@ def utc() -> TimeZone:
 def clock_sync() -> ClockSync:
     """Ask the kernel whether a time service disciplines the clock."""
     return machine.read_clock_sync()
+
+
+@step(repeat="safe", dry_run="skip")
+def drift(context: Context[Services]) -> Drift:
+    """Hold the machine's clock against the profile's NTP servers, and against what chrony says."""
+    return read_drift(context.profile.machine.ntp_servers)
 
 
 @step(repeat="safe")

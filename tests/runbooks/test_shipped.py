@@ -275,7 +275,6 @@ def test_what_is_not_built_says_so() -> None:
         "Smoke",
         "PSI",
         "entitlements",
-        "outside clock",
         "--dry-run",
         "reconcile",
         "slippage",

@@ -38,6 +38,7 @@ def test_the_steps_are_known() -> None:
         "machine.clock_sync",
         "machine.code",
         "machine.disk",
+        "machine.drift",
         "machine.environment",
         "machine.kill_flag",
         "machine.lockout",
