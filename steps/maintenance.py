@@ -43,10 +43,11 @@ def share(context: Context[Services], minutes: Decimal, parts: int, quotes: str)
 
 
 @step(repeat="safe", dry_run="skip")
-def summary(context: Context[Services], parts: dict[str, str], notes: list[str] | None = None) -> Told:
-    """Tell a person what became of each of `parts` (a status by name), and the notes."""
+def summary(context: Context[Services], parts: dict[str, str], notes: list[str] | None = None, issue: str = "") -> Told:
+    """Tell a person what became of each of `parts` (a status by name), the notes, and what became of the issue."""
     bad = [name for name, status in parts.items() if status not in (*WELL, "omitted")]  # what omitted it is named
-    lines = [f"{name}: {status}" for name, status in parts.items()] + (notes or []) + [f"run {context.run}"]
+    lines = [f"{name}: {status}" for name, status in parts.items()] + (notes or [])
+    lines += [issue] * bool(issue and bad) + [f"run {context.run}"]
     title = f"Maintenance: {', '.join(bad)} not well" if bad else "Maintenance: all well"
     loud, tag = (Priority.HIGH, "warning") if bad else (Priority.DEFAULT, "white_check_mark")
     services = context.services

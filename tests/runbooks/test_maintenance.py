@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from aurora.engine.locks import Locks
+from tests.github_server import SECRET, serve_github
 from tests.runbooks import test_shipped
 from tests.runbooks.test_shipped import ROOT, aurora, ends, journal
 
@@ -163,6 +164,30 @@ def tidy_later(desk: str) -> None:
 
     done = tidy(Path(desk), Rules(14), ManualClock(datetime.now(UTC) + timedelta(days=15)))
     assert done.gone
+
+
+def test_what_is_red_has_one_issue(desk: Path) -> None:
+    """Two days red in the same way: one issue, one comment, the gate named, no secret; a day red otherwise, another."""
+    with serve_github() as github:
+        for _ in range(2):
+            assert aurora(desk, *SHORT[:2], *STALE, **github.environment).returncode == 3
+        (desk / "kill.flag").touch()
+        assert aurora(desk, *SHORT, **github.environment).returncode == 2
+    assert [len(issue["said"]) for issue in github.issues] == [1, 0]
+    assert "gate `anomalies == []` red" in github.issues[0]["body"]
+    assert github.issues[1]["title"] == "maintenance: preflight/kill_flag not green"
+    assert "issue #2 was opened" in json.loads((desk / "logs/alerts.log").read_text().splitlines()[-1])["text"]
+    written = [path for path in (desk / "runs").rglob("*") if path.is_file()]
+    assert not [path for path in written if SECRET in path.read_text(errors="replace")]
+
+
+def test_a_github_that_is_down_changes_no_exit_code(desk: Path) -> None:
+    """5xx from GitHub is a named line; the exit code stays that of the trading part."""
+    with serve_github() as github:
+        github.status = 503
+        assert aurora(desk, *SHORT[:2], *STALE, **github.environment).returncode == 3
+    assert statuses(desk)["issue"] == "passed"
+    assert "answered 503" in json.loads((desk / "logs/alerts.log").read_text().splitlines()[-1])["text"]
 
 
 def test_cron_runs_it_twice_each_exchange_day(desk: Path) -> None:
