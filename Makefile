@@ -20,7 +20,7 @@ LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse live live-shadow daily-shadow test check nightly bench lock calendar clean moved
+.PHONY: help setup rehearse live live-shadow daily-shadow maintenance test check nightly bench lock calendar clean moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -42,6 +42,10 @@ live-shadow: $(RUN) ## Warm up: a shadow session, nothing sent; QUOTES=, SYMBOLS
 daily-shadow: $(RUN) ## The day's shadow session, judged and summed up; QUOTES=, SYMBOLS=, PROFILE=
 	@$(COMPILE)
 	$(BIN)/invoke runbook daily-shadow --profile "$(PROFILE)" --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
+
+maintenance: $(RUN) ## Run the day's maintenance; QUOTES=dummy, SYMBOLS=SPY, ARGS="--minutes 15 --skip-paper"
+	@$(COMPILE)
+	$(BIN)/invoke runbook maintenance --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
 
 test: $(DEV) ## Run the tests; ARGS="-k journal"
 	@$(COMPILE)

@@ -5,8 +5,12 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from aurora.engine.context import Context
+from aurora.engine.locks import blocking
+from aurora.engine.project import Project
+from aurora.engine.records import is_unfinished
 from aurora.engine.registry import step
 from aurora.housekeeping import machine
+from aurora.housekeeping.drift import Drift, read_drift
 from aurora.housekeeping.machine import ClockSync, Code, Disk, Port, SecretsCheck, TimeZone, Variables
 from aurora.risk.lockout import Lockout
 from aurora.session.services import Services
@@ -29,6 +33,21 @@ class LockoutFound:
     reasons: list[str]
 
 
+@dataclass(frozen=True)
+class LocksFound:
+    """Which of the locks asked for are taken, by a run that is going or by one that is not finished."""
+
+    taken: list[str]
+
+
+@step(repeat="safe")
+def locks(context: Context[Services], names: list[str]) -> LocksFound:
+    """Look whether a run holds one of the locks `names`, or blocks it; none is removed."""
+    project = Project(context.project)
+    taken = [blocking(project.runs / ".locks", name, lambda run: is_unfinished(project, run)) for name in names]
+    return LocksFound([each for each in taken if each])
+
+
 @step(repeat="safe")
 def utc() -> TimeZone:
     """Look at the machine's local time zone."""
@@ -39,6 +58,12 @@ def utc() -> TimeZone:
 def clock_sync() -> ClockSync:
     """Ask the kernel whether a time service disciplines the clock."""
     return machine.read_clock_sync()
+
+
+@step(repeat="safe", dry_run="skip")
+def drift(context: Context[Services]) -> Drift:
+    """Hold the machine's clock against the profile's NTP servers, and against what chrony says."""
+    return read_drift(context.profile.machine.ntp_servers)
 
 
 @step(repeat="safe")

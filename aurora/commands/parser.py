@@ -40,6 +40,7 @@ SHORT = {
     "completion": "print what makes TAB complete: completion bash|zsh|fish",
     "session": "run one session by hand: paper, shadow, or live on the simulated venue",
     "gateway": "run a simulated IB Gateway on this machine",
+    "cron": "run by schedule: cron --print|--install|--remove",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
 }
 
@@ -348,6 +349,17 @@ def _gateway(program: str) -> ExactParser:
     return parser
 
 
+def _cron(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("names", nargs="*", metavar="RUNBOOK", help="with --tick: only these")
+    parser.add_argument("--print", action="store_true", help="show what is due when, and the line for the crontab")
+    parser.add_argument("--systemd", action="store_true", help="with --print: units for systemd instead of the line")
+    parser.add_argument("--install", action="store_true", help="put the line into your crontab")
+    parser.add_argument("--remove", action="store_true", help="take it out again")
+    parser.add_argument("--tick", action="store_true", help="run what is due now; cron does this once a minute")
+    return parser
+
+
 _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "runs": _runs,
     "show": _show,
@@ -372,5 +384,6 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "completion": _completion,
     "session": _session,
     "gateway": _gateway,
+    "cron": _cron,
     "doctor": _plain,
 }

@@ -9,7 +9,19 @@ from aurora.engine.document import Document, Key
 from aurora.engine.expressions import Expression, ExpressionError, Template, parse_expression, parse_template
 from aurora.engine.faults import Fault
 from aurora.engine.params import declaration_problems, value_problem_of
-from aurora.engine.spec import Foreach, Gate, OnFailure, Param, Poll, Requirement, Retry, Runbook, Step, seconds
+from aurora.engine.spec import (
+    Foreach,
+    Gate,
+    OnFailure,
+    Param,
+    Poll,
+    Requirement,
+    Retry,
+    Runbook,
+    Schedule,
+    Step,
+    seconds,
+)
 
 RESERVED_FLAGS = frozenset(
     "accept_changes answers collection command_timeout complete config debug dedupe dry dry_run echo file help hide"
@@ -78,6 +90,7 @@ class _Builder:
             finally_=finally_,
             lock=data.get("lock"),
             red_exit=data.get("red_exit"),
+            schedule=self.schedule(whole.get("schedule"), params),
             incomplete=self.incomplete,
         )
 
@@ -92,6 +105,16 @@ class _Builder:
             within = item.get("within", "")
             self.duration(within or None, (*key, "within"))
             yield Requirement(item["runbook"], item.get("outcome", "green"), within, tuple(item.get("same", ())))
+
+    def schedule(self, written: Any, params: Mapping[str, Param]) -> Schedule | None:
+        if not isinstance(written, dict):
+            return None
+        from aurora.engine.schedule import build_schedule  # noqa: PLC0415 - few runbooks have one
+
+        problems, schedule = build_schedule(self.sound(written, ("schedule",)), params)
+        for key, message, hint in problems:
+            self.fault(("schedule", *key), message, hint)
+        return schedule
 
     # parameters
 

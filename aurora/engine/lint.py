@@ -19,7 +19,7 @@ from aurora.engine.policy import load_policy, prove
 from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
 from aurora.engine.spec import Runbook
-from aurora.errors import ProfileError
+from aurora.errors import ProfileError, ProjectError
 from aurora.profile import Profile, Section
 
 
@@ -83,6 +83,7 @@ class _Linter:
         for scope in self.plan.scopes.values():
             self.profile_of(scope)
         self.requires(self.plan.root)
+        self.calendar(self.plan.root)
         for node in self.plan.nodes.values():
             self.node(node)
 
@@ -106,6 +107,22 @@ class _Linter:
             if each.runbook not in known and hint:  # what is no slip may be evidence that a later runbook leaves
                 message = f"there is no runbook {each.runbook!r}"
                 self.faults.append(runbook.document.fault(("requires", index, "runbook"), message, hint))
+
+    def calendar(self, runbook: Runbook) -> None:
+        if runbook.schedule is None or not runbook.schedule.calendar:
+            return
+        from aurora.engine.schedule import calendars_of  # noqa: PLC0415 - few runbooks have one
+
+        name = runbook.schedule.calendar
+        try:
+            known = list(calendars_of(self.project))
+            hint = (
+                did_you_mean(name, known) or f"the project has: {listed(known) or 'none; see [tool.aurora] calendars'}"
+            )
+        except ProjectError as error:
+            known, hint = [], error.what
+        if name not in known:
+            self.faults.append(runbook.document.fault(("schedule", "calendar"), f"there is no calendar {name!r}", hint))
 
     def function(self, node: Node) -> None:
         try:

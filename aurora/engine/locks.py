@@ -115,6 +115,22 @@ def holder_of(folder: Path, name: str) -> int:
     return 0
 
 
+def blocking(folder: Path, name: str, is_unfinished: Callable[[str], bool]) -> str:
+    """Return in words which run holds the lock `name`, or blocks its group since it is not finished; else nothing."""
+    try:
+        descriptor = os.open(folder / f"{name.replace('/', '_')}.lock", os.O_RDONLY)
+    except FileNotFoundError:
+        return ""
+    run = str(_holder(descriptor).get("run", ""))
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return f"{name} is held by {run or 'a run'}"
+    finally:
+        os.close(descriptor)
+    return f"{name} is blocked by {run}, which is not finished" if run and is_unfinished(run) else ""
+
+
 def working_file(folder: Path, run: str) -> Path:
     """Return the file that the workers of `run` lock while they live, made if it is not there. Raises RecordError."""
     path = folder / f"working:{run}.lock"

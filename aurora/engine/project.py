@@ -20,6 +20,8 @@ class Project:
     """The git remote that the ledger is pushed to; none unless named."""
     desk: str | None = None
     """What the desk is called in the heads that leave the machine; the folder's name unless named."""
+    calendars: str | None = None
+    """Where a table of exchange calendars is: what a schedule's `calendar` may name (`engine.calendars`)."""
 
     @property
     def desk_name(self) -> str:
@@ -80,6 +82,7 @@ def find_project(start: Path | None = None) -> Project:
 
 _SETTINGS = {
     "services": ("'package.module:function'", r"[^:]+:[^:]+"),
+    "calendars": ("'package.module:TABLE'", r"[^:]+:[^:]+"),
     "witness": ("a git remote without a password in it", r"(?!-)(?![a-z+]+://[^/@]*:[^/]*@)\S+"),
     "desk": ("one word of letters, digits, '.', '_' and '-'", r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}"),
 }

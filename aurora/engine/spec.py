@@ -151,6 +151,27 @@ class Requirement:
     same: tuple[str, ...] = ()
 
 
+@dataclass(frozen=True)
+class Schedule:
+    """When a runbook is due: a cron expression of five fields in a time zone. Durations in seconds.
+
+    calendar:     an exchange's name; on days without a session nothing is due. Empty: every day counts.
+    before_close: what must be left until the calendar's close; None asks for nothing.
+    window:       how late a run may begin. catch_up: whether the last one missed is made up for.
+    overlap:      while the run before is still going: leave this one out, or wait for its end inside the window.
+    with_:        the parameters it is run with.
+    """
+
+    cron: str
+    zone: str
+    calendar: str = ""
+    before_close: float | None = None
+    window: float = 600.0
+    catch_up: Literal["none", "last"] = "none"
+    overlap: Literal["skip", "wait"] = "skip"
+    with_: Mapping[str, Any] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, eq=False)
 class Runbook:
     """A whole runbook; `document` knows where each part stands.
@@ -167,4 +188,5 @@ class Runbook:
     finally_: tuple[Step, ...] = ()
     lock: str | None = None
     red_exit: int | None = None
+    schedule: Schedule | None = None
     incomplete: bool = False

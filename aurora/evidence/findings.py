@@ -17,6 +17,8 @@ TODO = {
     "LEDGER_CHAIN": "restore ledger.jsonl and ledger.jsonl.sig from a copy",
     "EVIDENCE_NOT_SEALED": "restore evidence.json and evidence.json.sig from a copy",
     "EVIDENCE_MISSING": "restore the run's folder from a copy",
+    "ARCHIVE_MISSING": "put {run}.tar.gz back beside the ledger, from a copy",
+    "ARCHIVE_DIGEST": "restore {run}.tar.gz from a copy; nothing that the run says can lean on this one",
     "RUN_MISMATCH": "restore the run's folder from a copy: what lies in it is another run's",
     "RUN_UNSEALED": "start any run: that seals it, if its journal is whole",
     "RUN_UNKNOWN": "ask who made the folder; no run of this ledger did",

@@ -49,6 +49,8 @@ class LedgerText:
     """The seal of each run that has one now."""
     broken: dict[str, Event] = field(default_factory=dict)
     """The last seal of each run that was taken up again after it."""
+    archived: dict[str, Event] = field(default_factory=dict)
+    """The line that says where the whole folder of a sealed run went, and the digest of that file."""
     odd: list[Event] = field(default_factory=list)
     """Lines that say what can't be so: a run opened or sealed twice, or taken up again that has no seal."""
 
@@ -81,6 +83,8 @@ class LedgerText:
                 self.broken[run] = self.sealed.pop(run)
             else:
                 self.odd.append(event)
+        elif event.type == "act" and event.data.get("act") == "archived":
+            self.archived[run] = event
 
     @property
     def head(self) -> Head:

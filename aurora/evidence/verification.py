@@ -20,7 +20,7 @@ from typing import Any
 
 import aurora
 from aurora.errors import AuroraError, JournalDamaged, LedgerDamaged, RecordError, SigningFailed
-from aurora.evidence import dsse, signing, statement
+from aurora.evidence import archive, dsse, signing, statement
 from aurora.evidence.confirmations import Verifier
 from aurora.evidence.files import render_reports
 from aurora.evidence.findings import Finding
@@ -189,7 +189,10 @@ class _Checker:
             yield from self._unsealed(run, folder)
             return
         try:
-            yield from self._sealed(run, folder, sealed)
+            if run in self.ledger.archived and not folder.exists():
+                yield from self._archived(run, self.ledger.archived[run], sealed)
+            else:
+                yield from self._sealed(run, folder, sealed)
         except FileNotFoundError as error:
             yield Finding("EVIDENCE_MISSING", run, f"{Path(error.filename).name} is missing")
         except OSError as error:
@@ -222,6 +225,20 @@ class _Checker:
     def _begins_as_opened(self, run: str, folder: Path) -> Iterator[Finding]:
         if first_line(folder) != self.ledger.opened[run].data.get("journal"):
             yield Finding("JOURNAL_HEAD", run, "the first line of its journal is not the one that the ledger opened")
+
+    def _archived(self, run: str, line: Event, sealed: Event) -> Iterator[Finding]:
+        """Check a run's archive as the ledger has it; where runs are looked at closely, what is in it, too."""
+        path = archive.archive_of(self.runs, run)
+        try:
+            digest = statement.digest_of(path)["sha256"]
+        except RecordError:
+            yield Finding("ARCHIVE_MISSING", run, f"{path.name} can't be read, and the run's folder is gone")
+            return
+        if digest != line.data.get("sha256"):
+            yield Finding("ARCHIVE_DIGEST", run, f"{path.name} is not the file that the ledger names")
+        elif self.each_signature:
+            with archive.unpacked(path, run) as folder:
+                yield from self._sealed(run, folder, sealed)
 
     def _sealed(self, run: str, folder: Path, sealed: Event) -> Iterator[Finding]:
         evidence = (folder / statement.FILE).read_bytes()

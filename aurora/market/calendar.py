@@ -6,13 +6,13 @@ half a second and 100 MB to load, and a desk must not depend on that to know tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import date, datetime, time
 from functools import cache
 from pathlib import Path
 
 from aurora.errors import OperatorError
-from aurora.market.hours import CLOSE, OPEN, in_new_york
+from aurora.market.hours import CLOSE, OPEN, exchange_day, in_new_york
 
 TABLE = Path(__file__).with_name("xnys.txt")
 FIRST_DAY = date(2000, 1, 1)
@@ -34,6 +34,15 @@ def session_hours(day: date) -> tuple[datetime, datetime] | None:
         )
     hours = None if day.weekday() >= SATURDAY else _unusual_days().get(day, (OPEN, CLOSE))
     return None if hours is None else (in_new_york(day, hours[0]), in_new_york(day, hours[1]))
+
+
+def session_of(instant: datetime) -> tuple[datetime, datetime] | None:
+    """Return open and close of the exchange's own day at `instant`, as `session_hours` does."""
+    return session_hours(exchange_day(instant))
+
+
+CALENDARS: Mapping[str, Callable[[datetime], tuple[datetime, datetime] | None]] = {"XNYS": session_of}
+"""What a runbook's schedule may name; `[tool.aurora] calendars` points the engine here."""
 
 
 @cache

@@ -115,7 +115,9 @@ class Rehearsal:
         dry_run: bool,
     ) -> RehearsedRun:
         self._count += 1
-        project = RehearsedProject(self.project.root, self.project.services, records=self._records())
+        project = RehearsedProject(
+            self.project.root, self.project.services, calendars=self.project.calendars, records=self._records()
+        )
         library = _library(project.root, self._shared)
         values = parameters_of(library.load(runbook), params)
         scene = _Scene(project, library, runbook, clock)

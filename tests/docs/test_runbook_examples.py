@@ -38,6 +38,7 @@ RUN = [block for block in EXAMPLES if "run" in claims(block)]
 def desk(lab: Lab) -> Lab:
     """A project with the page's steps, and with the runbooks that the page gives a file name."""
     lab.write("steps/desk.py", STEPS.text)
+    lab.write("pyproject.toml", '[tool.aurora]\ncalendars = "aurora.market.calendar:CALENDARS"\n')
     for block in EXAMPLES:
         if "file" in claims(block):
             lab.write(claims(block)["file"], text(block))

@@ -152,7 +152,7 @@ def shipped(tmp_path: Path) -> Project:
     """Return a copy of the shipped project."""
     for name in ("runbooks", "steps", "profiles"):
         shutil.copytree(ROOT / name, tmp_path / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return Project(tmp_path)
+    return Project(tmp_path, calendars="aurora.market.calendar:CALENDARS")
 
 
 def test_the_shipped_runbooks_are_proven(tmp_path: Path) -> None:

@@ -17,7 +17,9 @@ from aurora.testing.plugin import steps_given_back
 ROOT = Path(__file__).resolve().parents[2]
 BOOKS = sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml"))
 SESSIONS = {"go-live": "live", "warmup": "shadow", "daily-shadow": "shadow"}
-RED_EXIT = {"preflight": 2}
+RED_EXIT = {"preflight": 2, "preflight-basic": 2}
+REAL_ONLY = ("reconcile", "branch", "drift", "venue_clock", "port")
+"""Steps that have their turn only where the venue is real."""
 CHECKS = "caps environment secrets code disk utc kill_flag lockout quotes broker".split()
 
 
@@ -38,7 +40,7 @@ def askers(book: str) -> list[Node]:
 
 def runs_on_sim(node: Node) -> bool:
     """Return whether a step has its turn on the simulated venue when all before it passes."""
-    return node.step.id != "reconcile"
+    return node.step.id not in REAL_ONLY
 
 
 def before_session(book: str, node: Node) -> bool:
@@ -51,7 +53,8 @@ def gates(severity: str) -> Iterator[tuple[str, str, str]]:
     """Yield runbook, step and text of each gate of the shipped runbooks."""
     for book in BOOKS:
         for node in callers(book):
-            yield from ((book, node.id, g.check.text) for g in node.step.gates if g.severity == severity)
+            if runs_on_sim(node):
+                yield from ((book, node.id, g.check.text) for g in node.step.gates if g.severity == severity)
 
 
 def failures() -> Iterator[tuple[str, str, str]]:
@@ -59,13 +62,23 @@ def failures() -> Iterator[tuple[str, str, str]]:
     with steps_given_back():
         table = FunctionTable(ROOT)
         for book in BOOKS:
-            for node in callers(book):
+            for node in filter(runs_on_sim, callers(book)):
                 repeat = table.find(str(node.step.uses)).info.repeat
                 yield book, node.id, "broken"
                 yield book, node.id, "unknown" if repeat == "never" else "died"
                 if node.step.timeout is not None:
                     yield book, node.id, "unknown after its timeout" if repeat == "never" else "timed_out"
 
+
+SAID: dict[str, dict[str, Any]] = {
+    "missed": {"runs": []},
+    "paper_share": {"enough": True, "minutes": 2},
+    "paper": {"recording": "runs/paper.jsonl"},
+    "canary_share": {"enough": True, "minutes": 2},
+    "canary": {"recording": "runs/canary.jsonl"},
+    "issue": {"note": "nothing is wrong"},
+}
+"""What steps of maintenance say that later ones read."""
 
 MOCKS = {
     "broken": raises(OSError("the venue is gone")),
@@ -86,8 +99,10 @@ def rehearse(
 ) -> RehearsedRun:
     """Rehearse a runbook on the simulated venue; every step that is not mocked passes, the session leaves a record."""
     recorded = {name: passes(recording="runs/session.jsonl") for name in (SESSIONS.get(book),) if name}
-    params = {"recording": "runs/session.jsonl"} if book == "eod" else {}
-    mocks = {"*": passes(), **recorded, **(steps or {})}
+    asked: dict[str, dict[str, Any]] = {"eod": {"recording": "runs/session.jsonl"}, "maintenance": {"ntfy": True}}
+    params = asked.get(book, {})
+    said = {name: passes(**outputs) for name, outputs in SAID.items()} if book == "maintenance" else {}
+    mocks = {"*": passes(), **recorded, **said, **(steps or {})}
     return rehearsal(book, profile=profile, params=params, steps=mocks, answers=answers)
 
 
@@ -141,6 +156,19 @@ def test_each_advisory_gate_turned_red_goes_on_in_amber(rehearsal: Rehearsal, bo
     assert run.gate(step, check).red
     assert (run.outcome, run.exit_code) == ("amber", 0)
     assert run.path == rehearse(rehearsal, book).path
+
+
+@pytest.mark.parametrize("book", ["preflight", "preflight-basic"])
+def test_what_only_a_real_venue_asks_for_is_red_there(rehearsal: Rehearsal, book: str) -> None:
+    """Each gate that is skipped on the simulated venue is looked at on a real one, and red it is exit 2."""
+    found = [node for node in callers(book) if not runs_on_sim(node)]
+    assert found
+    for node in found:
+        for gate in node.step.gates:
+            run = rehearse(rehearsal, book, {node.id: red(gate.check.text)}, profile="live_canary")
+            assert run.gate(node.id, gate.check.text).red
+            assert (run.outcome, run.exit_code) == ("red", 2)
+        assert rehearse(rehearsal, book, {node.id: raises(OSError("gone"))}, profile="live_canary").exit_code == 1
 
 
 @pytest.mark.parametrize(("book", "step", "how"), [*failures()])
@@ -229,6 +257,10 @@ def test_a_dry_run_starts_no_session_and_asks_nobody(rehearsal: Rehearsal) -> No
     assert run.asked == []
 
 
-def kept(book: str, step: str) -> dict[str, str]:
-    """Return what a session says besides what its gates read."""
+def kept(book: str, step: str) -> dict[str, Any]:
+    """Return what a step says besides what its gates read."""
+    if (book, step) == ("maintenance", "missed"):
+        return {"runs": ["due at 10:30: missed"]}
+    if book == "maintenance" and step in ("paper", "canary"):
+        return {"recording": f"runs/{step}.jsonl"}
     return {"recording": "runs/session.jsonl"} if step == SESSIONS.get(book) else {}

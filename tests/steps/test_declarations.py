@@ -14,7 +14,7 @@ from aurora.engine.registry import step_info
 from aurora.engine.values import decode, encode
 from tests.trading import ROOT
 
-MODULES = ("session", "venue", "machine", "limits", "quotes", "rollup")
+MODULES = ("session", "venue", "machine", "limits", "quotes", "rollup", "housekeeping", "maintenance", "github")
 USES = [
     f"{module}.{name}"
     for module in MODULES
@@ -32,16 +32,25 @@ def table() -> FunctionTable:
 def test_the_steps_are_known() -> None:
     """These are the trading steps that runbooks may use; a new one is added here, a lost one breaks runbooks."""
     assert sorted(USES) == [
+        "github.branch_protection",
+        "github.file_issue",
+        "housekeeping.look",
+        "housekeeping.tidy",
         "limits.caps",
         "machine.clock_sync",
         "machine.code",
         "machine.disk",
+        "machine.drift",
         "machine.environment",
         "machine.kill_flag",
         "machine.lockout",
+        "machine.locks",
         "machine.port",
         "machine.secrets",
         "machine.utc",
+        "maintenance.missed",
+        "maintenance.share",
+        "maintenance.summary",
         "quotes.look",
         "rollup.session",
         "session.live",
