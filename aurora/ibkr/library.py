@@ -28,5 +28,5 @@ def library() -> ModuleType:
     raise VenueRefusal(
         "No client of Interactive Brokers is installed.",
         means="no account and no real quote can be reached; nothing was sent",
-        todo="pip install 'aurora-runbooks[ibkr]'",
+        todo="pip install 'ib_async'",
     )
