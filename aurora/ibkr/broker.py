@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from aurora.clock import SystemClock
 from aurora.errors import VenueRefusal
 from aurora.ibkr.connection import Connection
-from aurora.ibkr.contracts import Contracts, Listed
+from aurora.ibkr.contracts import Contracts, Listed, UnsendableOrder
 from aurora.ibkr.governor import Urgency
 from aurora.ibkr.library import library
 from aurora.ibkr.order_book import OrderBook
@@ -171,9 +171,12 @@ class IbkrBroker:
         return self.connection.run(look())
 
     async def _place(self, order: Order) -> OrderState:
-        listed = await self._contracts.listed(order.symbol)
-        number = self.connection.new_id()
-        made = _ib_order(order, listed, number, self.connection.address.account)
+        try:
+            listed = await self._contracts.listed(order.symbol)
+            number = self.connection.new_id()
+            made = _ib_order(order, listed, number, self.connection.address.account)
+        except UnsendableOrder as refusal:  # not a byte of it went out: that is no doubt, but a no
+            return self._book.refuse(order, refusal.what)
 
         def send(client: Any) -> None:
             self._book.sending(order, number)
@@ -272,9 +275,9 @@ class IbkrBroker:
 def _ib_order(order: Order, listed: Listed, number: int, account: str) -> Any:
     """Return an order as the wire has it: limit, immediate or cancel, whole shares, regular hours."""
     if order.limit % listed.tick:
-        raise VenueRefusal(f"The limit {order.limit} of {order.ref} is not on the tick of {listed.tick} USD.")
+        raise UnsendableOrder(f"The limit {order.limit} of {order.ref} is not on the tick of {listed.tick} USD.")
     if Decimal(order.quantity) < listed.min_size:
-        raise VenueRefusal(f"{order.quantity} {order.symbol} is less than the venue takes: {listed.min_size}.")
+        raise UnsendableOrder(f"{order.quantity} {order.symbol} is less than the venue takes: {listed.min_size}.")
     return library().Order(
         orderId=number,
         action=str(order.side),

@@ -12,6 +12,10 @@ from aurora.ibkr.connection import Connection
 from aurora.ibkr.library import library
 
 
+class UnsendableOrder(VenueRefusal):
+    """An order of a stock that is not listed, or not as the venue takes it; nothing was sent."""
+
+
 @dataclass(frozen=True)
 class Listed:
     """A stock as the venue lists it.
@@ -57,13 +61,13 @@ class Contracts:
         finally:
             self._found.pop(number, None)
         if refusal or not found:
-            raise VenueRefusal(
+            raise UnsendableOrder(
                 f"The venue knows no stock {symbol!r}{': ' + refusal if refusal else ''}.",
                 means="it can be neither quoted nor traded",
                 todo="look the symbol up in TWS; class shares are written like 'BRK B'",
             )
         if len({details.contract.conId for details in found}) > 1:
-            raise VenueRefusal(
+            raise UnsendableOrder(
                 f"The venue lists {symbol!r} more than once in USD.",
                 means="nobody can tell which one is meant",
                 todo="leave the symbol out",

@@ -69,6 +69,12 @@ class OrderBook:
         self._orders[order.ref] = _Known(order, is_ours=True, order_id=order_id, client_id=self.client_id)
         self._by_id[order_id] = order.ref
 
+    def refuse(self, order: Order, reason: str) -> OrderState:
+        """Take note of an order that was not sent, and will not be; return its state."""
+        known = _Known(order, is_ours=True, rejected=True, told=True, reason=reason)
+        self._orders[order.ref] = known
+        return self._state(known)
+
     def knows(self, ref: str) -> bool:
         """Return whether a ref was sent, or heard of."""
         return ref in self._orders

@@ -12,6 +12,9 @@ from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.errors import VenueRefusal
 from aurora.market.order import OrderStatus, Side
+from tests.gateway.conftest import StandingQuotes
+from tests.gateway.kit import LIBRARIES, is_installed
+from tests.ibkr.desk import VenueDesk, until
 from tests.trading import ScriptedQuotes, make_order, steady
 
 CASH = Decimal(100_000)
@@ -19,13 +22,14 @@ CASH = Decimal(100_000)
 
 @dataclass
 class Desk:
-    """A broker, and how to let its market trade for a second."""
+    """A broker, and how to let its market trade for a second. rests: an order stays in its book until then."""
 
     broker: Broker
     let_trade: Callable[[], None]
+    rests: bool = True
 
 
-def simulated() -> Desk:
+def simulated(_request: pytest.FixtureRequest) -> Desk:
     """Return the simulated broker over a market that stands still at 168.00 / 168.01."""
     source = ScriptedQuotes(steady())
     source.subscribe(["SPY"])
@@ -33,11 +37,38 @@ def simulated() -> Desk:
     return Desk(broker, lambda: source.clock.sleep(1))
 
 
-@pytest.fixture(params=[simulated])
+def gateway(request: pytest.FixtureRequest) -> Desk:
+    """Return the adapter over a gateway whose market stands still at 168.00 / 168.01, with the client that is here."""
+    if not any(map(is_installed, LIBRARIES)):
+        pytest.skip("no client of Interactive Brokers is installed")
+    quotes = StandingQuotes()
+    start = request.getfixturevalue("start_gateway")
+    venue = VenueDesk(start({"scenario": "contract", "rules": []}, source=quotes), quotes)
+    request.addfinalizer(venue.close)
+    quotes.set("SPY", bid="168.00", ask="168.01")
+    broker = venue.broker()
+
+    def let_trade() -> None:
+        venue.gateway.advance(1)
+        until(lambda: all(state.status is not OrderStatus.PENDING for state in broker.orders()), "an answer")
+        broker.refresh()
+
+    return Desk(broker, let_trade, rests=False)
+
+
+@pytest.fixture(params=[simulated, gateway])
 def desk(request: pytest.FixtureRequest) -> Desk:
     """Return each broker in turn."""
-    made: Desk = request.param()
+    made: Desk = request.param(request)
     return made
+
+
+@pytest.fixture
+def resting(desk: Desk) -> Desk:
+    """Return each broker in whose book an order stays for a while; at a venue, immediate or cancel never does."""
+    if not desk.rests:
+        pytest.skip("an immediate-or-cancel order does not rest at a venue")
+    return desk
 
 
 def test_account_starts_flat(desk: Desk) -> None:
@@ -48,11 +79,16 @@ def test_account_starts_flat(desk: Desk) -> None:
     assert broker.name
 
 
-def test_order_works_then_fills(desk: Desk) -> None:
-    """An order that the market can fill works, fills, and is an execution, a position and money spent."""
+def test_order_works_before_it_fills(resting: Desk) -> None:
+    """An order that was taken is open until it trades."""
+    resting.broker.place_order(make_order(quantity=5))
+    assert [state.order.ref for state in resting.broker.open_orders()] == ["a-1"]
+
+
+def test_order_fills(desk: Desk) -> None:
+    """An order that the market can fill does, and is an execution, a position and money spent."""
     broker = desk.broker
     assert broker.place_order(make_order(quantity=5)).status in (OrderStatus.PENDING, OrderStatus.WORKING)
-    assert [state.order.ref for state in broker.open_orders()] == ["a-1"]
     desk.let_trade()
     state = broker.order_state("a-1")
     assert state is not None
@@ -94,12 +130,12 @@ def test_unknown_ref_has_no_state(desk: Desk) -> None:
     desk.broker.cancel("nobody")
 
 
-def test_cancel_ends_a_working_order(desk: Desk) -> None:
+def test_cancel_ends_a_working_order(resting: Desk) -> None:
     """A cancelled order does not fill any more."""
-    broker = desk.broker
+    broker = resting.broker
     broker.place_order(make_order("a-1"))
     broker.cancel("a-1")
-    desk.let_trade()
+    resting.let_trade()
     state = broker.order_state("a-1")
     assert state is not None
     assert (state.status, state.filled) == (OrderStatus.CANCELLED, 0)
@@ -116,9 +152,9 @@ def test_cancel_leaves_done_orders_alone(desk: Desk) -> None:
     assert broker.order_state("a-1") == before
 
 
-def test_cancel_all_ends_every_working_order(desk: Desk) -> None:
+def test_cancel_all_ends_every_working_order(resting: Desk) -> None:
     """A global cancel leaves nothing working."""
-    broker = desk.broker
+    broker = resting.broker
     for number in range(3):
         broker.place_order(make_order(f"a-{number}"))
     broker.cancel_all()
@@ -136,7 +172,10 @@ def test_orders_are_told_in_the_order_they_came(desk: Desk) -> None:
 
 def test_refused_order_says_why(desk: Desk) -> None:
     """An order that the venue won't take is REJECTED with a reason, and nothing works."""
-    state = desk.broker.place_order(make_order(quantity=0))
+    desk.broker.place_order(make_order(quantity=0))
+    desk.let_trade()
+    state = desk.broker.order_state("a-1")
+    assert state is not None
     assert state.status is OrderStatus.REJECTED
     assert state.reason
     assert desk.broker.open_orders() == ()

@@ -49,7 +49,7 @@ def copied(root: Path) -> Project:
     """Copy the shipped runbooks, steps and profiles."""
     for name in ("runbooks", "steps", "profiles"):
         shutil.copytree(ROOT / name, root / name, ignore=shutil.ignore_patterns("__pycache__"))
-    return Project(root, "aurora.desk:services", "aurora.market.calendar:CALENDARS")
+    return Project(root, "aurora.desk:services", calendars="aurora.market.calendar:CALENDARS")
 
 
 HOW = {"dry_run": False, "step_by_step": False}

@@ -246,14 +246,21 @@ def test_what_if_probe_leaves_no_order(venue: Start) -> None:
 
 @pytest.mark.parametrize(
     ("changes", "said"),
-    [({"limit": "100.005"}, "not on the tick"), ({"symbol": "NOPE"}, "knows no stock 'NOPE'")],
+    [
+        ({"limit": "100.005"}, "not on the tick"),
+        ({"quantity": 0}, "less than the venue takes"),
+        ({"symbol": "NOPE"}, "knows no stock 'NOPE'"),
+    ],
 )
 def test_order_that_can_not_be_one_is_not_sent(venue: Start, changes: dict[str, Any], said: str) -> None:
-    """Off the tick, or of no stock: refused by name before a byte of it goes out."""
+    """Off the tick, too few shares, or of no stock: REJECTED by name before a byte of it goes out, and no doubt."""
     broker = venue().broker()
-    with pytest.raises(VenueRefusal, match=said):
-        broker.place_order(order(**changes))
-    assert broker.orders() == ()
+    state = broker.place_order(order(**changes))
+    assert (state.status, said in state.reason) == (OrderStatus.REJECTED, True)
+    assert broker.order_state(A) == state
+    assert broker.open_orders() == ()
+    broker.refresh()
+    assert broker.order_state(A) == state
 
 
 def test_broker_names_its_account_and_its_clock(venue: Start) -> None:

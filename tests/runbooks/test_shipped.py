@@ -67,7 +67,9 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     finished = ends(desk)
     planned = {entry["id"] for entry in journal(desk)[0]["data"]["plan"]}
     assert set(finished) == planned
-    assert {end["status"] for end in finished.values()} == {"passed"}
+    others = {name: end["status"] for name, end in finished.items() if end["status"] != "passed"}
+    real_only = ("preflight/branch", "preflight/drift", "preflight/venue_clock")
+    assert others == dict.fromkeys(real_only, "skipped")
     assert finished["live"]["outputs"]["orders_sent"] >= 0
     assert finished["live"]["outputs"]["flat"] is True
     folder = next(path for path in (desk / "runs").iterdir() if path.name.startswith("2"))
