@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import signal
 import subprocess
 import sys
 import threading
@@ -49,8 +48,9 @@ def trading(desk: VenueDesk) -> Iterator[None]:
 
     def tick() -> None:
         while not ended.wait(0.3):
+            bid_size = 500 + next(numbers) % 2
             for symbol in ("SPY", "TSLA"):
-                desk.quotes.set(symbol, bid_size=500 + next(numbers) % 2)
+                desk.quotes.set(symbol, bid_size=bid_size)
             desk.gateway.advance(0.3)
 
     thread = threading.Thread(target=tick)
@@ -76,14 +76,16 @@ def test_killed_at_each_line_it_ends_flat_and_nothing_is_doubled(
     (tmp_path / "runbooks").mkdir()
     desk = venue(positions=HELD)
     with trading(desk):
-        process = start(tmp_path, desk)
-        while process.poll() is None and lines(tmp_path) < dies_at:
-            time.sleep(0.002)
-        if process.poll() is None:
-            process.send_signal(signal.SIGKILL)
-        process.communicate(timeout=60)
-        last = start(tmp_path, desk)
-        said, _ = last.communicate(timeout=150)
+        with start(tmp_path, desk) as process:
+            while process.poll() is None and lines(tmp_path) < dies_at:
+                time.sleep(0.002)
+            process.kill()
+            process.communicate(timeout=60)
+        with start(tmp_path, desk) as last:
+            try:
+                said, _ = last.communicate(timeout=100)
+            finally:
+                last.kill()
     assert (last.returncode, "✔ flat" in said) == (0, True), said
     refs, moves = desk.gateway.call(lambda: book_of(desk))
     assert len(refs) == len(set(refs))
