@@ -17,6 +17,7 @@ from typing import Any
 
 import pytest
 from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).resolve().parent.parent
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -87,7 +88,7 @@ def test_locks_hold_what_pyproject_asks_for() -> None:
     }.items():
         pins = {name.lower(): pin for name, (pin, _) in read_lock(lock).items()}
         for requirement in map(Requirement, wanted):
-            pin = pins.get(requirement.name.lower().replace("_", "-"))
+            pin = pins.get(canonicalize_name(requirement.name))
             assert pin is not None, f"{requirement} is not in {lock}.lock; run `make lock`"
             assert requirement.specifier.contains(str(pin.specifier).removeprefix("==")), f"{requirement}: {pin}"
 
