@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
-from aurora.clock import SystemClock
+from aurora.clock import Clock, SystemClock
 from aurora.errors import VenueRefusal
 from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts, Listed, UnsendableOrder
@@ -32,11 +32,11 @@ class IbkrBroker:
     refused, not guessed.
     """
 
-    def __init__(self, connection: Connection, contracts: Contracts) -> None:
+    def __init__(self, connection: Connection, contracts: Contracts, clock: Clock | None = None) -> None:
         self.connection = connection
         self.name = f"ibkr {connection.address.account}"
         self._contracts = contracts
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self._book = OrderBook(connection.address.client_id, self._clock.now)
         self._positions: dict[str, Position] = {}
         self._told: dict[str, Position] = {}

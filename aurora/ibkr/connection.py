@@ -13,9 +13,7 @@ import asyncio
 import contextlib
 import logging
 import random
-import threading
 from collections.abc import Awaitable, Callable, Coroutine
-from concurrent.futures import TimeoutError as NotInTime
 from typing import Any, TypeVar
 
 from aurora.errors import VenueRefusal
@@ -24,6 +22,7 @@ from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.events import Complaints, Events
 from aurora.ibkr.governor import Governor, Urgency
 from aurora.ibkr.library import library
+from aurora.ibkr.loop_thread import LoopHost, LoopThread
 from aurora.market.link import WELL, LinkState
 
 QUIET_S = 10.0
@@ -35,18 +34,18 @@ T = TypeVar("T")
 class Connection:
     """One client id at TWS. Its methods may be called from any thread; `on_epoch` and events are in the loop's own.
 
-    on_epoch: what is to be read anew when a socket is there, in this order.
+    host: runs its event loop. on_epoch: what is to be read anew when a socket is there, in this order.
     """
 
-    def __init__(self, address: Address) -> None:
+    def __init__(self, address: Address, host: LoopHost | None = None) -> None:
         self.address = address
         self.events = Events()
         self.epoch = 0
         self.on_epoch: list[Callable[[], Awaitable[None]]] = []
         self.governor = Governor(address.spacing_s)
         self.client: Any = None
-        self._loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self._loop.run_forever, name="ibkr", daemon=True)
+        self._host = LoopThread("ibkr") if host is None else host
+        self._loop = self._host.loop
         self._pending: dict[str | tuple[str, int], asyncio.Future[None]] = {}
         self._down = "the connection was not opened"
         self._farms: set[str] = set()
@@ -73,7 +72,7 @@ class Connection:
         self.client = client_library.Client(self.events)
         self.client.MaxRequests = 0  # the governor paces; the client's own throttle would let cancels wait
         self._listen(client_library.__name__)
-        self._thread.start()
+        self._host.start()
         try:
             self.run(self._begin(), self.address.timeout_s * 3)
         except BaseException:
@@ -85,27 +84,22 @@ class Connection:
         if self._closing:
             return
         self._closing = True
-        if self._thread.is_alive():
+        if self._host.is_running:
             with contextlib.suppress(VenueRefusal):
                 self.run(self._end(), 5)
-            self._loop.call_soon_threadsafe(self._loop.stop)
-            self._thread.join(5)
+        self._host.stop()
         if self._complaints is not None:
             logging.getLogger(f"{library().__name__}.Decoder").removeHandler(self._complaints)
-        if not self._loop.is_running():
-            self._loop.close()
 
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
         """Do `work` in the loop's thread and return what comes of it. Raises VenueRefusal when it takes too long."""
-        if not self._thread.is_alive():
+        if not self._host.is_running:
             work.close()
             raise VenueRefusal(f"The connection to {self.address.shown} is closed.", means="nothing was sent")
         limit = self.address.timeout_s if timeout_s is None else timeout_s
-        doing = asyncio.run_coroutine_threadsafe(work, self._loop)
         try:
-            return doing.result(limit)
-        except NotInTime:
-            doing.cancel()
+            return self._host.run(work, limit)
+        except TimeoutError:
             raise self._silent(limit) from None
 
     def link_state(self) -> LinkState:

@@ -51,11 +51,11 @@ class IbkrQuotes:
     realtime = True
     exhausted = False
 
-    def __init__(self, connection: Connection, contracts: Contracts) -> None:
+    def __init__(self, connection: Connection, contracts: Contracts, clock: Clock | None = None) -> None:
         self.name = "ibkr"
         self._connection = connection
         self._contracts = contracts
-        self._clock = SystemClock()
+        self._clock = clock or SystemClock()
         self._lock = threading.Lock()
         self._sides: dict[str, _Sides] = {}
         self._by_request: dict[int, str] = {}
