@@ -141,6 +141,8 @@ class Connection:
         finally:
             if self._pending.get(end) is coming:
                 del self._pending[end]
+            if not coming.cancel() and not coming.cancelled():
+                coming.exception()  # the loss of the line came while the question waited for its turn
 
     def answered(self, end: str | tuple[str, int]) -> None:
         """Take note that an end marker came."""
