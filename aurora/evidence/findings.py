@@ -21,7 +21,7 @@ TODO = {
     "ARCHIVE_DIGEST": "restore {run}.tar.gz from a copy; nothing that the run says can lean on this one",
     "RUN_MISMATCH": "restore the run's folder from a copy: what lies in it is another run's",
     "RUN_UNSEALED": "start any run: that seals it, if its journal is whole",
-    "RUN_UNKNOWN": "ask who made the folder; no run of this ledger did",
+    "RUN_UNKNOWN": "ask who put it there; no run of this ledger did",
     "WAITING": "answer it: invoke resume {run}   or end it: invoke cancel {run} --reason TEXT",
     "INTERRUPTED": "go on: invoke resume {run}   or end it: invoke cancel {run} --reason TEXT",
     "RUNNING": "look again when it has ended",

@@ -9,6 +9,7 @@ One ssh-keygen call covers the ledger, and through the digests in it the evidenc
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -82,6 +83,7 @@ def verify(
     renders = names is not None if renders is None else renders
     checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders, persons)
     wanted = folders | ledger.opened.keys() if names is None else names
+    result.findings += _unknown_archives(runs, ledger) if names is None else []
     for run in sorted(wanted):
         found = list(checker.run(run))
         result.findings += found
@@ -131,6 +133,13 @@ def _check_ledger(
             found("TIME_SKEW", skew)
     result.head = ledger.head if ledger.events else None
     return ledger
+
+
+def _unknown_archives(runs: Path, ledger: LedgerText) -> Iterator[Finding]:
+    for path in sorted(runs.glob(f"[!.]*{archive.SUFFIX}")):
+        run = path.name.removesuffix(archive.SUFFIX)
+        if run not in ledger.opened:
+            yield Finding("RUN_UNKNOWN", run, f"the ledger knows no such run as {path.name} is named after")
 
 
 def _time(text: str) -> datetime | None:
@@ -230,14 +239,21 @@ class _Checker:
         """Check a run's archive as the ledger has it; where runs are looked at closely, what is in it, too."""
         path = archive.archive_of(self.runs, run)
         try:
-            digest = statement.digest_of(path)["sha256"]
+            digest = statement.digest_of(path)["sha256"] if path.is_file() else None
         except RecordError:
+            digest = None
+        if digest is None:
             yield Finding("ARCHIVE_MISSING", run, f"{path.name} can't be read, and the run's folder is gone")
             return
         if digest != line.data.get("sha256"):
             yield Finding("ARCHIVE_DIGEST", run, f"{path.name} is not the file that the ledger names")
         elif self.each_signature:
-            with archive.unpacked(path, run) as folder:
+            with contextlib.ExitStack() as stack:
+                try:
+                    folder = stack.enter_context(archive.unpacked(path, run))
+                except RecordError as error:
+                    yield Finding("CANT_CHECK", run, f"{error.what.rstrip('.')}: what is in it was not looked at")
+                    return
                 yield from self._sealed(run, folder, sealed)
 
     def _sealed(self, run: str, folder: Path, sealed: Event) -> Iterator[Finding]:
