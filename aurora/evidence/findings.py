@@ -34,6 +34,7 @@ TODO = {
     "KEY_REVOKED": "trust what it signed only with a witness from before its loss",
     "REPORT_DRIFT": "compare with a fresh one: invoke report {run}",
     "CONFIRMATION": "ask who said yes; what leaned on it has to be confirmed anew",
+    "REVIEW_MISSING": "restore the file from a copy, or have it reviewed anew: invoke review {run}",
     "REVIEWED": "see who may review: invoke keys list",
     "CANT_CHECK": "see above",
 }

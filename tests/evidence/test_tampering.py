@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -89,3 +90,29 @@ def test_a_time_that_is_none_is_a_finding_like_any_other(records: Records) -> No
             assert "LEDGER_SIGNATURE" in records.found()
     finally:
         records.ledger.write_bytes(raw)
+
+
+@pytest.mark.parametrize("name", ["evidence.json", "evidence.json.sig", "journal.jsonl", "report.md"])
+def test_what_is_no_file_is_none(records: Records, name: str) -> None:
+    """A pipe in a file's place is found at once: verify waits for nobody to write into it."""
+    path = min(records.runs.glob(f"2*/{name}"))
+    raw = path.read_bytes()
+    path.unlink()
+    try:
+        os.mkfifo(path)
+        assert records.found() & {"EVIDENCE_MISSING", "SUBJECT_DIGEST"}
+        assert records.found(path.parent.name) & {"EVIDENCE_MISSING", "SUBJECT_DIGEST"}
+    finally:
+        path.unlink()
+        path.write_bytes(raw)
+
+
+def test_evidence_that_is_nested_too_deep_is_found(records: Records) -> None:
+    """Evidence that no reader reads is a finding, and keeps no other run from being verified."""
+    path = min(records.runs.glob("2*/evidence.json"))
+    raw = path.read_bytes()
+    try:
+        path.write_bytes(b"[" * 100_000)
+        assert records.found() == {"SIGNATURE", "EVIDENCE_NOT_SEALED"}
+    finally:
+        path.write_bytes(raw)
