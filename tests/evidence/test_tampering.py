@@ -191,7 +191,7 @@ def test_any_change_of_a_review_an_archive_or_a_signature_is_found(newer: LiveRe
 
 
 @pytest.mark.nightly
-@settings(WITH_ALL, max_examples=3_000)
+@settings(WITH_ALL, max_examples=1_500)
 @given(data=st.data())
 def test_any_change_of_any_file_of_a_live_desk_is_found(newer: LiveRecords, data: st.DataObject) -> None:
     """The same for every file there, confirmations in the journals among them."""
