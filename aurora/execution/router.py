@@ -190,7 +190,7 @@ class Router(ExitRouter):
         return self._send(order, opens, position, self._last_look)
 
     def _last_look(self) -> str:
-        """Return what came up while the order waited for its turn on the wire (rule 5: after a kill no opening byte)."""
+        """Return what came up while the order waited for its turn on the wire (rule 5: nothing opens after a kill)."""
         return "the kill flag is set" if self._kill_switch.is_set else self._lockout()
 
     def _pace(self) -> Pace:

@@ -363,7 +363,7 @@ def fail() -> Decimal:
     ("answer", "said"),
     [
         (fail, "model fallback: SPY: ZeroDivisionError: no volatility"),
-        (lambda: Decimal("NaN"), "model fallback: SPY: InvalidOperation"),
+        (lambda: Decimal("NaN"), "model fallback: SPY: ValueError: the weight was NaN"),
         (lambda: Decimal(2), "model fallback: SPY: ValueError: the weight was 2, it is -1 to 1"),
     ],
 )

@@ -21,7 +21,9 @@ def play(seed: int, *, tells: bool) -> bool:
                 print(f"  rule {rule}")
             for life in world.lives:
                 end = life.refused or ("killed" if life.killed else life.result and life.result.ended)
-                print(f"  {life.began_s:.2f} to {life.ended_s:.2f} s: {end}; held {life.held or 'nothing'}; {life.fate}")
+                print(
+                    f"  {life.began_s:.2f} to {life.ended_s:.2f} s: {end}; held {life.held or 'nothing'}; {life.fate}"
+                )
             for arrival in world.arrivals:
                 order = arrival.order
                 print(

@@ -17,14 +17,14 @@ REJECTS = (
 
 
 def _message(random: Random) -> str:
-    return random.choice(TOLD)
+    return "position" if random.random() < 0.3 else random.choice(TOLD)
 
 
 def _when(random: Random, lasts_s: float) -> Rule:
     """Return when a rule acts: at some time of the day, or at an order."""
     if random.random() < 0.5:
         return {"at_s": round(random.uniform(5, lasts_s), 2)}
-    return {random.choice(("on", "after")): "place_order", "nth": random.randint(1, 6)}
+    return {random.choice(("on", "after")): "place_order", "nth": random.randint(1, 15)}
 
 
 def _lost(random: Random) -> list[Any]:
@@ -93,14 +93,14 @@ def _at_an_order(random: Random) -> Rule:
             [{"hold": {"for_s": round(random.uniform(0.1, 6), 2)}}],
         )
     )
-    return {"on": "place_order", "nth": random.randint(1, 8), "do": what}
+    return {"on": "place_order", "nth": random.randint(1, 15), "do": what}
 
 
 def draw_rules(random: Random, lasts_s: float) -> list[Rule]:
     """Return up to six rules for a day of `lasts_s` seconds; what breaks the link mends it, some time later."""
     rules: list[Rule] = []
-    for _ in range(random.randint(0, 6)):
-        if random.random() < 0.3:
+    for _ in range(random.randint(0, 8)):
+        if random.random() < 0.35:
             rules.append(_at_an_order(random))
             continue
         rule = {**_when(random, lasts_s), "do": random.choice(FAULTS)(random)}
@@ -117,7 +117,7 @@ def draw_rules(random: Random, lasts_s: float) -> list[Rule]:
 class Fate:
     """What happens to one session on the desk itself, each at so many virtual seconds after its start; 0 is never.
 
-    kill_at_order: the flag is set when so many orders were meant, `kill_after_s` later: its bytes are on their way then.
+    kill_at_order: the flag is set `kill_after_s` after so many orders were meant: the last one's bytes may wait then.
     dies_at: at which of its acts (lines of the order journal, calls of the venue) the process is killed; 0 is never.
     dies_before: whether the act is not done any more.
     """
@@ -139,11 +139,11 @@ def draw_fate(random: Random) -> Fate:
     steps, some = random.randint(5, 40), random.uniform(8, 45)
     drawn = random.random()
     if drawn < 0.25:
-        return Fate(steps, dies_at=random.randint(1, 60), dies_before=random.random() < 0.5)
+        return Fate(steps, dies_at=random.randint(1, 90), dies_before=random.random() < 0.5)
     if drawn < 0.45:
         if random.random() < 0.5:
             return Fate(steps, kill_s=some)
-        return Fate(steps, kill_at_order=random.randint(1, 8), kill_after_s=random.uniform(0, 0.15))
+        return Fate(steps, kill_at_order=random.randint(1, 12), kill_after_s=random.uniform(0, 0.15))
     if drawn < 0.55:
         return Fate(steps, stop_s=some)
     if drawn < 0.65:

@@ -19,7 +19,7 @@ def broken(world: World) -> list[str]:
 
 
 def limits(world: World) -> Iterator[str]:
-    """No limit is exceeded: a trade's size, what is held and may fill, the day's turnover, its fees, orders a minute."""
+    """No limit is exceeded: a trade's size, what is held and may fill, the day's turnover and fees, orders a minute."""
     most = world.limits
     opening = [arrival for arrival in world.arrivals if arrival.opens]
     for arrival in opening:
@@ -60,7 +60,8 @@ def nothing_opened(world: World) -> Iterator[str]:
     for arrival in world.arrivals:
         for since_s, until_s, why in world.forbidden:
             if arrival.opens and since_s < arrival.at_s < until_s:
-                yield f"{arrival.order.ref} came at {arrival.at_s:.2f} s: {why} since {since_s:.2f} s ({_shown(arrival)})"
+                shown = f"{arrival.order.ref} came at {arrival.at_s:.2f} s ({_shown(arrival)})"
+                yield f"{shown}: {why} since {since_s:.2f} s"
 
 
 def no_sign_changed(world: World) -> Iterator[str]:
@@ -99,10 +100,9 @@ def on_record(world: World) -> Iterator[str]:
 
 
 def truth_told(world: World) -> Iterator[str]:
-    """A session says that it is flat only when it is, says what is left, and never ends by an exception of its model."""
+    """A session says that it is flat only when it is, and what is left; no fault ends it; it begins only when free."""
+    yield from world.odd
     for life in world.lives:
-        if life.refused.startswith("OddAnswer"):
-            yield f"a session ended by the model's own exception: {life.refused}"
         if life.result is not None and life.result.flat and life.held:
             yield f"a session said that it was flat, and the venue held {life.held}"
         if life.result is not None and not life.result.flat and not life.result.left:
