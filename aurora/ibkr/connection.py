@@ -54,7 +54,6 @@ class Connection:
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._complaints: Complaints | None = None
         self._heard_s = 0.0
         self.malformed = ""
         """The last message that could not be read; empty is none."""
@@ -88,8 +87,6 @@ class Connection:
             with contextlib.suppress(VenueRefusal):
                 self.run(self._end(), 5)
         self._host.stop()
-        if self._complaints is not None:
-            logging.getLogger(f"{library().__name__}.Decoder").removeHandler(self._complaints)
 
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
         """Do `work` in the loop's thread and return what comes of it. Raises VenueRefusal when it takes too long."""
@@ -172,8 +169,7 @@ class Connection:
         on("currentTime", lambda _: self.answered("currentTime"))
         on("nextValidId", self.client.updateReqId)
         logging.getLogger(name).addHandler(logging.NullHandler())  # what it says is told by us, not on standard error
-        self._complaints = Complaints(self.events)
-        logging.getLogger(f"{name}.Decoder").addHandler(self._complaints)
+        self.client.decoder.logger = Complaints(self.events)
         self.client.conn.hasData += self._on_data
         self.client.apiEnd += self._on_lost
 
