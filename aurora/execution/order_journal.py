@@ -3,7 +3,9 @@
 One file for an account, mode, venue and trading day, `orders/live-paper-DU123/2026-01-05.jsonl`: sessions of many runs
 share it, and it must outlive them all, so it lies in no run's folder. The lines are those of `aurora.journal`:
 
-    day.opened       mode, venue, account, day, carried_pnl_usd, high_water_usd, unlocked
+    day.opened       mode, venue, account, day, carried_pnl_usd, high_water_usd, unlocked, unresolved (orders of earlier
+                     days without an end, in words)
+    days.resolved    unlock: a person unlocked the mode after that, with what became of them as the root cause
     session.joined   session, capital_usd
     order.intent     ref, symbol, side, quantity, limit, decided, decision_mid, opens, held (signed shares of the symbol
                      that the venue had confirmed): synced before the order is sent
@@ -130,6 +132,15 @@ class OrderJournal:
         self._write("session.joined", {"session": session, "capital_usd": frozen}, must=True)
         return frozen
 
+    def resolve_days(self, unlock: str) -> list[str]:
+        """Return the orders of earlier days whose end nobody knows; an unlock since this day began has closed them.
+
+        unlock: when the mode was last unlocked: its root cause, signed where money is real, is the person's word.
+        """
+        if self.day.unresolved and unlock > self.day.opened_at:
+            self._write("days.resolved", {"unlock": unlock}, must=True)
+        return list(self.day.unresolved)
+
     def lose_book(self) -> None:
         """Note that a simulated book has gone with the session that kept it, orders and positions alike."""
         for ref in self.day.open_refs():
@@ -207,6 +218,7 @@ class OrderJournal:
             "carried_pnl_usd": last.total_pnl_usd({}),
             "high_water_usd": last.high_water_usd,
             "unlocked": last.unlocked,
+            "unresolved": [*last.unresolved, *(_unended(last.orders[ref], book.day) for ref in last.open_refs())],
         }
         self._write("day.opened", {**vars(book), "day": f"{book.day}", **carried}, must=True)
         return self
@@ -287,6 +299,11 @@ def read_last_days(root: Path) -> list[tuple[str, str, TradingDay]]:
     """Return, for each account that has order journals, its folder's name, its last day, and what that adds up to."""
     paths = [max(folder.glob("*.jsonl"), default=None) for folder in sorted((root / ORDERS).glob("*"))]
     return [(path.parent.name, path.stem, _read_day(path)) for path in paths if path is not None]
+
+
+def _unended(state: OrderState, day: date) -> str:
+    order = state.order
+    return f"{order.side} {order.quantity} {order.symbol} ({order.ref}), of before {day}, has no end on record"
 
 
 def _as_written(value: object) -> object:

@@ -26,6 +26,8 @@ class TradingDay:
     unlocked:     which unlock the high-water mark was last begun anew for.
     held_at_intent: by ref, the signed shares of its symbol that the venue had confirmed when an order was meant.
     rejects:      the orders that the venue rejected.
+    unresolved:   orders of earlier days whose end nobody knows, in words; a person's word ends them (trading rule 8).
+    opened_at:    when the day's journal was begun.
     """
 
     use: DayUse = field(default_factory=DayUse)
@@ -43,9 +45,12 @@ class TradingDay:
     _fills_at_intent: dict[str, int] = field(default_factory=dict)
     """By ref, how many fills were on record when an order was meant."""
     rejects: set[str] = field(default_factory=set)
+    unresolved: list[str] = field(default_factory=list)
+    opened_at: str = ""
 
     def apply(self, event: Event) -> None:
         """Take one event of the journal in."""
+        self.opened_at = self.opened_at or event.ts
         _APPLY.get(event.type, _ignore)(self, event.data)
 
     def open_refs(self) -> list[str]:
@@ -97,6 +102,10 @@ class TradingDay:
         self.carried_pnl_usd = Decimal(data["carried_pnl_usd"])
         self.high_water_usd = Decimal(data["high_water_usd"])
         self.unlocked = data["unlocked"]
+        self.unresolved = list(data.get("unresolved", ()))
+
+    def _resolve(self, _: Mapping[str, Any]) -> None:
+        self.unresolved.clear()
 
     def _join(self, data: Mapping[str, Any]) -> None:
         self.capital_usd = Decimal(data["capital_usd"])
@@ -161,6 +170,7 @@ def _ignore(_day: TradingDay, _data: Mapping[str, Any]) -> None:
 
 _APPLY = {
     "day.opened": TradingDay._begin,
+    "days.resolved": TradingDay._resolve,
     "session.joined": TradingDay._join,
     "high_water": TradingDay._mark,
     "book.lost": TradingDay._lose_book,

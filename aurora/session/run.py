@@ -72,7 +72,7 @@ def run_session(
         strategy = services.strategy()
         recorder = stack.enter_context(contextlib.closing(Recorder(attempt.folder / RECORDING)))
         orders = stack.enter_context(contextlib.closing(_open_orders(services, request, source, attempt)))
-        anomalies = _learn(services, request, orders, broker, source)
+        anomalies = _learn(services, request, orders, broker, source, lockout)
         capital = orders.join(attempt.id, Decimal(services.profile.capital_usd), equity)
         settings = settle_settings(request, services.profile, capital)
         outcry = stack.enter_context(Outcry(services, request.mode, lockout, attempt.id))
@@ -148,13 +148,22 @@ def _open_orders(services: Services, request: SessionRequest, source: WatchedQuo
 
 
 def _learn(
-    services: Services, request: SessionRequest, orders: OrderJournal, broker: Broker, source: WatchedQuotes
+    services: Services,
+    request: SessionRequest,
+    orders: OrderJournal,
+    broker: Broker,
+    source: WatchedQuotes,
+    lockout: Lockout | None,
 ) -> list[str]:
-    """Settle what sessions before this one left open; return the anomalies of it."""
+    """Settle what sessions before this one left open; return the anomalies of it.
+
+    An order of an earlier day is told by the venue no more: a person has to find out what became of it, and unlock.
+    """
     if _keeps_own_book(services, request):
         orders.lose_book()
         return []
-    return learn_the_truth(orders, broker, source.clock)
+    unlock = "" if lockout is None else lockout.last_unlock()
+    return [*orders.resolve_days(unlock), *learn_the_truth(orders, broker, source.clock)]
 
 
 def _header(services: Services, session: Session, source: WatchedQuotes, session_id: str, model: str) -> dict[str, Any]:

@@ -7,16 +7,19 @@ import signal
 import subprocess
 import sys
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from aurora.brokers.base import Broker
+from aurora.clock import ManualClock
 from aurora.errors import LockHeld, ProfileError
 from aurora.execution.order_journal import ORDERS, Book, OrderJournal
 from aurora.market.mode import Mode
 from aurora.quotes.base import QuoteSource
+from aurora.risk.lockout import Lockout
 from aurora.session.account import account_id
 from aurora.session.result import SessionResult
 from aurora.session.run import Attempt, run_session
@@ -104,6 +107,22 @@ def test_session_first_learns_what_became_of_open_orders(tmp_path: Path) -> None
     result = run(tmp_path, "b", venue="paper")
     assert result.anomalies[0].startswith("NOT_RECEIVED: BUY 5 SPY (a-1)")
     assert (result.polls, result.orders, result.locked_out, result.flat) == (0, 0, True, True)
+
+
+def test_order_of_an_earlier_day_is_closed_by_a_persons_word(tmp_path: Path) -> None:
+    """Trading rule 8: the venue tells the day's executions only; what an earlier day left open waits for an unlock."""
+    friday = ManualClock(START - timedelta(days=3))
+    orders = OrderJournal.open(tmp_path, replace(BOOK, venue="paper", day=friday.now().date()), friday)
+    orders.intend(make_order(), opens=True, held=0)
+    orders.close()
+    for name in "ab":
+        Lockout(tmp_path, "live").path.unlink(missing_ok=True)  # taken away by hand: that is no word on the order
+        result = run(tmp_path, name, venue="paper")
+        assert result.anomalies == ["BUY 5 SPY (a-1), of before 2026-01-05, has no end on record"]
+        assert (result.orders, result.locked_out) == (0, True)
+    Lockout(tmp_path, "live").lift("TWS shows that it never came", None, "kim", ManualClock(START + timedelta(hours=1)))
+    assert run(tmp_path, "c", venue="paper").anomalies == []
+    assert run(tmp_path, "d", venue="paper").anomalies == []
 
 
 def test_foreign_execution_locks_the_session_out(tmp_path: Path) -> None:
