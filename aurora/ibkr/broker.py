@@ -15,7 +15,7 @@ from aurora.ibkr.governor import Urgency
 from aurora.ibkr.library import library
 from aurora.ibkr.order_book import OrderBook
 from aurora.market.link import LinkState
-from aurora.market.order import Fill, Order, OrderState, OrderStatus, Side
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType, Side
 from aurora.market.position import Position
 
 CASH_TAGS = ("SettledCash", "TotalCashBalance", "CashBalance", "TotalCashValue")
@@ -273,8 +273,9 @@ class IbkrBroker:
 
 
 def _ib_order(order: Order, listed: Listed, number: int, account: str) -> Any:
-    """Return an order as the wire has it: limit, immediate or cancel, whole shares, regular hours."""
-    if order.limit % listed.tick:
+    """Return an order as the wire has it: limit or market, immediate or cancel, whole shares, regular hours."""
+    is_limit = order.type is OrderType.LIMIT
+    if is_limit and order.limit % listed.tick:
         raise UnsendableOrder(f"The limit {order.limit} of {order.ref} is not on the tick of {listed.tick} USD.")
     if Decimal(order.quantity) < listed.min_size:
         raise UnsendableOrder(f"{order.quantity} {order.symbol} is less than the venue takes: {listed.min_size}.")
@@ -282,8 +283,8 @@ def _ib_order(order: Order, listed: Listed, number: int, account: str) -> Any:
         orderId=number,
         action=str(order.side),
         totalQuantity=float(order.quantity),
-        orderType="LMT",
-        lmtPrice=float(order.limit),
+        orderType=str(order.type),
+        **({"lmtPrice": float(order.limit)} if is_limit else {}),
         tif="IOC",
         account=account,
         orderRef=order.ref,
