@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -82,7 +83,7 @@ def test_venue_port_and_account_agree(
     profile = make_profile(venue=venue, live=venue == "live", mode="live", account={"id": account})
     desk = Desk(tmp_path, profile, environment)
     with pytest.raises(ProfileError, match="Account, port and profile do not agree") as caught:
-        desk.open_venue()
+        desk.open_venue(ExitStack())
     assert said in caught.value.what
     with pytest.raises(ProfileError):
         desk.open_quotes("ibkr")

@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, TypeVar
 
+from aurora.brokers.base import Terms
 from aurora.clock import Clock, SystemClock
 from aurora.errors import VenueRefusal
 from aurora.ibkr.connection import Connection
@@ -14,6 +15,7 @@ from aurora.ibkr.contracts import Contracts, Listed, UnsendableOrder
 from aurora.ibkr.governor import Urgency
 from aurora.ibkr.library import library
 from aurora.ibkr.order_book import OrderBook
+from aurora.ibkr.what_if import WhatIf
 from aurora.market.link import LinkState
 from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType, Side
 from aurora.market.position import Position
@@ -42,6 +44,7 @@ class IbkrBroker:
         self._told: dict[str, Position] = {}
         self._is_reading_positions = False
         self._values: dict[str, Decimal] = {}
+        self._what_if = WhatIf(connection)
         self._is_whole = False
         self._time: tuple[int, float] = (0, 0.0)
         self._odd = ""
@@ -125,9 +128,9 @@ class IbkrBroker:
         return self._whole(self._cash)
 
     def server_time(self) -> datetime:
-        """Return the venue's own clock; whole seconds are all that it tells."""
+        """Return the venue's own clock: the middle of the whole second, which is all that it tells."""
         self._run(self.connection.ask("currentTime", lambda client: client.reqCurrentTime()))
-        return datetime.fromtimestamp(self._time[0], UTC)
+        return datetime.fromtimestamp(self._time[0] + 0.5, UTC)
 
     def refresh(self) -> None:
         """Ask for everything anew, and return when each part has come to its end marker. Raises VenueRefusal."""
@@ -141,10 +144,16 @@ class IbkrBroker:
         """Disconnect."""
         self.connection.close()
 
+    def terms(self, symbol: str) -> Terms:
+        """Return how the venue takes orders of `symbol`. Raises VenueRefusal when it does not know it."""
+        listed = self._run(self._contracts.listed(symbol))
+        return Terms(listed.tick, listed.min_size, listed.size_increment)
+
     def what_if(self, symbol: str, bid: Decimal) -> str:
         """Ask what a one-share order far below the bid would cost, send none, and return why orders would be refused.
 
-        An empty answer means that orders are taken. Afterwards it is looked at that no order is open because of it.
+        An empty answer means that orders are taken. Afterwards it is looked at that no order came of it. Raises
+        VenueSilent when the question is not answered, VenueRefusal when it was taken for an order.
         """
         return self._run(self._probe(symbol, bid), self.connection.address.timeout_s * 4)
 
@@ -207,33 +216,16 @@ class IbkrBroker:
         probe = Order(f"what-if-{now:%H%M%S%f}", symbol, Side.BUY, 1, price, now, bid)
         number = self.connection.new_id()
         made = _ib_order(probe, listed, number, self.connection.address.account)
-        made.whatIf = True
-        said: list[str] = []
-
-        def hear(id_: int, code: int, text: str, *_: Any) -> None:
-            if id_ == number:
-                said.append(f"{code}: {text}")
-                self.connection.answered(("what-if", number))
-
-        def answer(id_: int, *_: Any) -> None:
-            if id_ == number:
-                self.connection.answered(("what-if", number))
-
-        self.connection.events.on("error", hear)
-        self.connection.events.on("openOrder", answer)
-        await self.connection.ask(
-            ("what-if", number), lambda client: client.placeOrder(number, listed.contract, made), Urgency.ORDER
-        )
+        said = await self._what_if.ask(number, listed.contract, made)
         await self._read_all()
-        left = [state for state in self._book.states() if state.order.ref == probe.ref and not state.status.is_final]
-        if left and self._book.told_of(probe.ref):
+        if self._book.told_of(probe.ref):
             await self.connection.send(Urgency.CANCEL, lambda client: client.cancelOrder(number))
             raise VenueRefusal(
                 f"The what-if probe {probe.ref} became an order; its cancellation was sent.",
                 means="TWS took a question for an order",
                 todo="look for it in TWS, and see its API settings",
             )
-        return "; ".join(said)
+        return said
 
     def _on_lost(self) -> None:
         self._is_whole = False

@@ -16,7 +16,7 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from aurora.errors import VenueRefusal
+from aurora.errors import VenueRefusal, VenueSilent
 from aurora.ibkr.address import Address
 from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.events import Complaints, Events
@@ -49,7 +49,7 @@ class Connection:
         self._pending: dict[str | tuple[str, int], asyncio.Future[None]] = {}
         self._down = "the connection was not opened"
         self._farms: set[str] = set()
-        self._delayed: set[str] = set()
+        self._delayed: dict[str, str] = {}
         self._refused: asyncio.Future[None] | None = None
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
@@ -105,7 +105,7 @@ class Connection:
     def link_state(self) -> LinkState:
         """Return what is wrong with the line; see `aurora.market.link`."""
         down = self._down or ", ".join(sorted(self._farms))
-        delayed = ", ".join(sorted(self._delayed))
+        delayed = ", ".join(f"{symbol} ({why})" for symbol, why in sorted(self._delayed.items()))
         return LinkState(down, delayed) if down or delayed else WELL
 
     # in the loop's thread
@@ -191,6 +191,7 @@ class Connection:
         """Open a socket, check whose account answers, and have everything read. Raises VenueRefusal."""
         where, limit = self.address, self.address.timeout_s
         self._down = "connecting"
+        self._farms.clear()  # the venue tells of each anew
         self._refused = self._loop.create_future()
         connecting = asyncio.ensure_future(self.client.connectAsync(where.host, where.port, where.client_id, limit))
         await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
@@ -278,7 +279,7 @@ class Connection:
         self.malformed = text
         self._down = f"the venue sent what can't be read: {text}"
 
-    def _on_error(self, _id: int, code: int, text: str, *_: object) -> None:
+    def _on_error(self, number: int, code: int, text: str, *_: object) -> None:
         what = meaning(code)
         if what is Meaning.IN_USE and self._refused is not None and not self._refused.done():
             self._refused.set_exception(_in_use(self.address))
@@ -293,10 +294,27 @@ class Connection:
             self.events.emit("farm_back")
         elif what is Meaning.COMPETING:
             self._farms.add(f"{code}: {text}")
+        elif what is Meaning.REJECTED and number < 0:
+            self._refuse_all(f"{code}: {text}")
 
-    def mark_delayed(self, symbol: str, *, is_delayed: bool) -> None:
-        """Take note of whether a symbol's quotes are delayed."""
-        (self._delayed.add if is_delayed else self._delayed.discard)(symbol)
+    def _refuse_all(self, said: str) -> None:
+        """Fail each request that has no number: TWS refuses them with a message that names none (Read-Only API)."""
+        for end, coming in self._pending.items():
+            if isinstance(end, str) and not coming.done():
+                coming.set_exception(
+                    VenueRefusal(
+                        f"{self.address.shown} refused a request ({end}): {said}.",
+                        means="orders, positions and cash are not known, and nothing is assumed",
+                        todo="see TWS: Global Configuration, API, Settings; Read-Only API has to be off",
+                    )
+                )
+
+    def mark_delayed(self, symbol: str, why: str) -> None:
+        """Take note of why a symbol's quotes are not real-time, the first reason stays; "" when they are."""
+        if why:
+            self._delayed.setdefault(symbol, why)
+        else:
+            self._delayed.pop(symbol, None)
 
     def _read_again(self, *, is_lost: bool) -> None:
         """After 1101 and 1102 everything is read anew: fills that came in between are told by nobody."""
@@ -317,8 +335,8 @@ class Connection:
 
         self._reading = asyncio.ensure_future(read())  # a task that nobody holds may be collected before it ends
 
-    def _silent(self, seconds: float, asked: str = "") -> VenueRefusal:
-        return VenueRefusal(
+    def _silent(self, seconds: float, asked: str = "") -> VenueSilent:
+        return VenueSilent(
             f"{self.address.shown} did not answer within {seconds:g} s{asked}.",
             means="nothing is known of it, and nothing is assumed",
             todo="look whether TWS or IB Gateway hangs, waits for a login, or has the API switched off",

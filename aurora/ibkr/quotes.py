@@ -114,7 +114,7 @@ class IbkrQuotes:
             listed = await self._contracts.listed(symbol)
             number = self._connection.new_id()
             self._by_request[number] = symbol
-            self._connection.mark_delayed(symbol, is_delayed=False)
+            self._connection.mark_delayed(symbol, "")
             wanted = methodcaller("reqMktData", number, listed.contract, "", False, False, [])
             await self._connection.send(Urgency.REQUEST, wanted)
 
@@ -165,12 +165,12 @@ class IbkrQuotes:
     def _on_type(self, number: int, kind: int) -> None:
         symbol = self._by_request.get(number)
         if symbol is not None:
-            self._connection.mark_delayed(symbol, is_delayed=kind != REAL_TIME)
+            self._connection.mark_delayed(symbol, "" if kind == REAL_TIME else f"market data type {kind}")
 
-    def _on_error(self, number: int, code: int, _text: str, *_: Any) -> None:
+    def _on_error(self, number: int, code: int, text: str, *_: Any) -> None:
         symbol = self._by_request.get(number)
         if symbol is not None and meaning(code) in (Meaning.DELAYED, Meaning.NO_CONTRACT, Meaning.READ_ONLY):
-            self._connection.mark_delayed(symbol, is_delayed=True)
+            self._connection.mark_delayed(symbol, f"{code}: {text}")
 
 
 def _quote(symbol: str, sides: _Sides) -> Quote | None:

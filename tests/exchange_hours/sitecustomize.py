@@ -1,0 +1,12 @@
+"""Every Python that has this folder on its path lives so many seconds ahead: sessions need the exchange's hours."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime, timedelta
+
+from aurora.clock import SystemClock
+
+_AHEAD = timedelta(seconds=float(os.environ["AURORA_TEST_AHEAD_S"]))
+
+SystemClock.now = lambda _: datetime.now(UTC) + _AHEAD  # type: ignore[method-assign]
