@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import methodcaller
 from typing import Any, TypeVar
 
 from aurora.brokers.base import Terms
@@ -216,16 +217,26 @@ class IbkrBroker:
         probe = Order(f"what-if-{now:%H%M%S%f}", symbol, Side.BUY, 1, price, now, bid)
         number = self.connection.new_id()
         made = _ib_order(probe, listed, number, self.connection.address.account)
-        said = await self._what_if.ask(number, listed.contract, made)
-        await self._read_all()
-        if self._book.told_of(probe.ref):
-            await self.connection.send(Urgency.CANCEL, lambda client: client.cancelOrder(number))
+        before = {state.order.ref for state in self._book.states()}
+        try:
+            return await self._what_if.ask(number, listed.contract, made)
+        finally:
+            await self._read_all()
+            await self._refuse_new_orders(symbol, before)
+
+    async def _refuse_new_orders(self, symbol: str, before: set[str]) -> None:
+        """Raise VenueRefusal for an order that was not there before a question was asked; send its cancellation."""
+        new = {state.order.ref for state in self._book.states()} - before
+        for ref in new:
+            number = self._book.order_id(ref)
+            if number is not None:
+                await self.connection.send(Urgency.CANCEL, methodcaller("cancelOrder", number))
+        if new:
             raise VenueRefusal(
-                f"The what-if probe {probe.ref} became an order; its cancellation was sent.",
-                means="TWS took a question for an order",
+                f"A what-if order of {symbol} became an order ({', '.join(sorted(new))}); its cancellation was sent.",
+                means="TWS took a question for an order, or somebody else trades in the account",
                 todo="look for it in TWS, and see its API settings",
             )
-        return said
 
     def _on_lost(self) -> None:
         self._is_whole = False

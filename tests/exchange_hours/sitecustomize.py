@@ -9,4 +9,9 @@ from aurora.clock import SystemClock
 
 _AHEAD = timedelta(seconds=float(os.environ["AURORA_TEST_AHEAD_S"]))
 
-SystemClock.now = lambda _: datetime.now(UTC) + _AHEAD  # type: ignore[method-assign]
+
+def _now(_: SystemClock) -> datetime:
+    return datetime.now(UTC) + _AHEAD
+
+
+SystemClock.now = _now  # type: ignore[assignment, method-assign]

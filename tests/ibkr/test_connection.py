@@ -90,6 +90,15 @@ def test_client_id_in_use_is_named_at_once(venue: Start) -> None:
     assert first.positions() == ()
 
 
+def test_requests_that_read_only_refuses_are_refusals_at_once(venue: Start) -> None:
+    """TWS refuses with a message of no number (321, Read-Only API): the reason is told, and nobody waits for an end."""
+    refusal = {"notice": {"code": 321, "text": "The API interface is in Read-Only mode", "to": "client"}}
+    desk = venue({"on": "req_completed_orders", "do": ["ignore", refusal]})
+    with pytest.raises(VenueRefusal, match="Read-Only mode") as caught:
+        desk.broker(timeout_s=60)
+    assert "has to be off" in caught.value.todo
+
+
 def test_account_of_another_login_is_refused(venue: Start) -> None:
     """Exactly the profile's account, or none: orders never go to another one."""
     with pytest.raises(VenueRefusal, match="manages DU999; the profile's account is DU1234567"):
