@@ -113,7 +113,7 @@ class Desk:
             source = self.open_quotes("dummy")
             stack.callback(source.close)
             return self._simulated(source), source
-        from aurora.ibkr.connection import ClientIdInUse  # noqa: PLC0415 - as in `_account`
+        from aurora.ibkr.handshake import ClientIdInUse  # noqa: PLC0415 - as in `_account`
 
         try:
             account = self._account(SENDS)

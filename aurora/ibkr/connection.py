@@ -21,6 +21,7 @@ from aurora.ibkr.address import Address
 from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.events import Complaints, Events
 from aurora.ibkr.governor import Governor, Urgency
+from aurora.ibkr.handshake import Handshake
 from aurora.ibkr.library import library
 from aurora.ibkr.loop_thread import LoopHost, LoopThread
 from aurora.market.link import WELL, LinkState
@@ -50,7 +51,7 @@ class Connection:
         self._down = "the connection was not opened"
         self._farms: set[str] = set()
         self._delayed: dict[str, str] = {}
-        self._refused: asyncio.Future[None] | None = None
+        self._handshake: Handshake | None = None
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -173,6 +174,7 @@ class Connection:
         self._complaints = Complaints(self.events)
         logging.getLogger(f"{name}.Decoder").addHandler(self._complaints)
         self.client.conn.hasData += self._on_data
+        self.client.conn.hasData.error_event.connect(lambda _, error: self.events.emit("malformed", repr(error)))
         self.client.apiEnd += self._on_lost
 
     async def _begin(self) -> None:
@@ -189,29 +191,10 @@ class Connection:
 
     async def _connect(self) -> None:
         """Open a socket, check whose account answers, and have everything read. Raises VenueRefusal."""
-        where, limit = self.address, self.address.timeout_s
         self._down = "connecting"
         self._farms.clear()  # the venue tells of each anew
-        self._refused = self._loop.create_future()
-        connecting = asyncio.ensure_future(self.client.connectAsync(where.host, where.port, where.client_id, limit))
-        await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
-        try:
-            if self._refused.done():
-                connecting.cancel()
-                with contextlib.suppress(BaseException):
-                    await connecting
-                self._refused.result()
-            await connecting
-        except VenueRefusal:
-            self.client.disconnect()
-            raise
-        except TimeoutError:
-            raise self._silent(limit) from None
-        except OSError as error:
-            raise self._unreached(error) from error
-        finally:
-            if not self._refused.done():
-                self._refused.cancel()
+        self._handshake = Handshake(self.client, self.address)
+        await self._handshake.make()
         self.epoch += 1
         self._heard_s = self._loop.time()
         try:
@@ -262,7 +245,13 @@ class Connection:
         self._down = f"the connection to {self.address.shown} was lost: {why}"
         for coming in self._pending.values():
             if not coming.done():
-                coming.set_exception(VenueRefusal(f"The connection to {self.address.shown} was lost."))
+                coming.set_exception(
+                    VenueRefusal(
+                        f"The connection to {self.address.shown} was lost: {why}.",
+                        means="what was asked is not known",
+                        todo="look whether TWS or IB Gateway runs, is logged in, and trusts this machine's address",
+                    )
+                )
         if self.client.conn.isConnected():
             self.client.conn.transport.abort()
         self.client.reset()
@@ -278,11 +267,13 @@ class Connection:
     def _on_malformed(self, text: str) -> None:
         self.malformed = text
         self._down = f"the venue sent what can't be read: {text}"
+        if self._handshake is not None:
+            self._handshake.refuse_unreadable(text)
 
     def _on_error(self, number: int, code: int, text: str, *_: object) -> None:
         what = meaning(code)
-        if what is Meaning.IN_USE and self._refused is not None and not self._refused.done():
-            self._refused.set_exception(_in_use(self.address))
+        if what is Meaning.IN_USE and self._handshake is not None:
+            self._handshake.refuse_in_use()
         elif what is Meaning.LINK_DOWN:
             self._down = f"{code}: {text}"
         elif what in (Meaning.LINK_BACK, Meaning.LINK_LOST_DATA):
@@ -341,26 +332,6 @@ class Connection:
             means="nothing is known of it, and nothing is assumed",
             todo="look whether TWS or IB Gateway hangs, waits for a login, or has the API switched off",
         )
-
-    def _unreached(self, error: OSError) -> VenueRefusal:
-        said = "nothing listens there" if isinstance(error, ConnectionRefusedError) else str(error)
-        return VenueRefusal(
-            f"{self.address.shown} can't be reached: {said}.",
-            means="no order and no quote can be had; nothing was sent",
-            todo="start TWS or IB Gateway, log in, and see its API settings: port, and which addresses it trusts",
-        )
-
-
-class ClientIdInUse(VenueRefusal):
-    """Another program is connected by the client id (326)."""
-
-
-def _in_use(address: Address) -> VenueRefusal:
-    return ClientIdInUse(
-        f"Another program is connected to {address.shown} as client {address.client_id} (326).",
-        means="only the client that placed an order can cancel it, so two can't share a number; nothing was sent",
-        todo="end the other session, or take another IB_CLIENT_ID",
-    )
 
 
 def _farm(text: str) -> str:

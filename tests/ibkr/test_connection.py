@@ -14,8 +14,9 @@ from aurora.errors import VenueRefusal
 from aurora.ibkr import connection as module
 from aurora.ibkr.address import Address
 from aurora.ibkr.broker import IbkrBroker
-from aurora.ibkr.connection import ClientIdInUse, Connection
+from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts
+from aurora.ibkr.handshake import ClientIdInUse
 from tests.ibkr.desk import ACCOUNT, VenueDesk, until
 
 Start = Callable[..., VenueDesk]
