@@ -94,7 +94,7 @@ class Handshake:
         if not least <= int(self._version) <= most:
             self.refuse(
                 VenueRefusal(
-                    f"{self._address.shown} speaks version {self._version} of the protocol; known are {least} to {most}.",
+                    f"{self._address.shown} speaks protocol version {self._version}; known are {least} to {most}.",
                     means="its messages would be read wrongly; nothing was sent",
                     todo="update TWS or IB Gateway where it is older, ib_async where it is newer",
                 )

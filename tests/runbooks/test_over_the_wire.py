@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -87,3 +89,36 @@ def test_address_that_is_wrong_is_one_red_step(desk: WiredDesk, variables: dict[
     assert said in ends["api"]["outputs"]["problems"][0]
     others = ("venue_clock", "market_data", "terms", "orders_taken", "broker", "caps", "quotes")
     assert {ends[name]["status"] for name in others} == {"omitted"}
+
+
+def session(desk: WiredDesk, port: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    """Run a session by hand on the account's quotes."""
+    given = ("session", "--quotes", "ibkr", "--symbols", "SPY", "--poll-sec", "0.5", "--steps", "3")
+    return desk.aurora(*given, *words, IB_PORT=port, **variables)
+
+
+def test_paper_and_shadow_sessions_run_on_the_accounts_quotes(desk: WiredDesk) -> None:
+    """`invoke session --quotes ibkr` fills by itself or sends nothing; the venue's book stays as it was."""
+    profile = desk.root / "profiles/paper_account.yaml"
+    profile.write_text("extends: base\nvenue: paper\naccount: {id: env:IB_ACCOUNT}\n")
+    with gateway(desk, settings(account="DU7")) as port:
+        for words in (("--profile", "paper_account"), ("--profile", "paper_account", "--shadow")):
+            done = session(desk, port, *words, IB_ACCOUNT="DU7")
+            assert done.returncode == 0, done.stdout + done.stderr
+        looked = desk.aurora("reconcile", "--profile", "paper_account", "--dry-run", IB_PORT=port, IB_ACCOUNT="DU7")
+    assert looked.returncode == 0, looked.stdout + looked.stderr
+    results = [json.loads(path.read_text())["result"] for path in (desk.root / "sessions").glob("*/summary.json")]
+    assert sorted(each["mode"] for each in results) == ["paper", "shadow"]
+    for each in results:
+        assert (each["quotes"], each["realtime"], each["steps"], each["anomalies"]) == ("ibkr", True, 3, [])
+
+
+def test_session_on_a_closed_market_says_so(desk: WiredDesk) -> None:
+    """After the close there is no trading to be had, whatever the quotes say: exit 2, in words, and no session."""
+    later = {"AURORA_TEST_AHEAD_S": str(seconds_until(18, 0))}
+    with gateway(desk, settings()) as port:
+        done = session(desk, port, "--profile", "live_canary", "--shadow", **later)
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert "no trading to be had" in done.stderr
+    (summary,) = (desk.root / "sessions").glob("*/summary.json")
+    assert json.loads(summary.read_text())["result"] is None
