@@ -17,6 +17,7 @@ from operator import methodcaller
 from typing import Any
 
 from aurora.clock import Clock, SystemClock
+from aurora.errors import VenueRefusal
 from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts
@@ -78,6 +79,8 @@ class IbkrQuotes:
 
     def subscribe(self, symbols: Sequence[str]) -> None:
         """Ask for quotes of `symbols`. Raises VenueRefusal naming the first that the venue does not know."""
+        if not symbols:
+            raise VenueRefusal("Quotes of no symbol were asked for.", means="nothing can be decided", todo="name one")
         for symbol in symbols:
             self._sides[symbol] = _Sides()
         self._connection.run(self._subscribe_all(), self._connection.address.timeout_s + len(symbols))
