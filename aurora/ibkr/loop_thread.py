@@ -34,7 +34,11 @@ class LoopThread:
 
     def __init__(self, name: str) -> None:
         self.loop = asyncio.new_event_loop()
-        self._thread = threading.Thread(target=self.loop.run_forever, name=name, daemon=True)
+        self._thread = threading.Thread(target=self._live, name=name, daemon=True)
+
+    def _live(self) -> None:
+        asyncio.set_event_loop(self.loop)  # ib_insync asks for the thread's loop, not for the one that runs
+        self.loop.run_forever()
 
     @property
     def is_running(self) -> bool:
