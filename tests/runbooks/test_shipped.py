@@ -298,7 +298,6 @@ def test_what_is_not_built_says_so() -> None:
     for words in (
         "Smoke",
         "PSI",
-        "entitlements",
         "--dry-run",
         "reconcile",
         "slippage",
