@@ -65,13 +65,13 @@ class Desk:
         self.environment = os.environ if environment is None else environment
         self._accounts: dict[int, Account] = {}
 
-    def open_quotes(self, spec: str) -> QuoteSource:
+    def open_quotes(self, spec: str, mode: Mode = Mode.SHADOW) -> QuoteSource:
         """Open the quote source that `spec` names; paths in it are relative to the project.
 
-        `ibkr` is the profile's account: by its own client id for live sessions, by another beside them for all others.
+        `ibkr` is the profile's account: by its own client id for a live session, by another beside it for all others.
         """
         if spec.strip() == IBKR:
-            return self._account(SENDS if self.profile.mode == Mode.LIVE else SHADOW).quotes()
+            return self._account(SENDS if mode is Mode.LIVE else SHADOW).quotes()
         return open_quotes(spec, root=self.project)
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:

@@ -142,7 +142,7 @@ class FakeServices:
         self.clock = ManualClock(START)
         self.kill_switch = KillSwitch(self.project)
 
-    def open_quotes(self, spec: str) -> QuoteSource:
+    def open_quotes(self, spec: str, mode: Mode = Mode.SHADOW) -> QuoteSource:
         return self.source if self.source is not None else open_quotes(spec, root=self.project)
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:

@@ -229,9 +229,13 @@ class Connection:
                 continue
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE_S)
-            with contextlib.suppress(VenueRefusal, OSError):
+            try:
                 await self._connect()
                 pause = FIRST_PAUSE_S
+            except VenueRefusal as refusal:
+                self._down = refusal.what
+            except Exception as error:  # noqa: BLE001 - who keeps the line must not end by a fault of one try
+                self._down = f"connecting failed: {error!r}"
 
     async def _see_whether_alive(self) -> None:
         try:

@@ -40,8 +40,8 @@ class Services(Protocol):
     def environment(self) -> Mapping[str, str]:
         """The environment, the project's `.env` under it."""
 
-    def open_quotes(self, spec: str) -> QuoteSource:
-        """Open the quote source that `spec` names. Raises UsageError or VenueRefusal."""
+    def open_quotes(self, spec: str, mode: Mode = Mode.SHADOW) -> QuoteSource:
+        """Open the quote source that `spec` names, for a session in `mode`. Raises UsageError or VenueRefusal."""
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
         """Return the broker of a session in `mode`: its own simulated book, or the profile's venue when live.
