@@ -14,13 +14,16 @@ BIN  := $(VENV)/bin
 # Paths stay relative, so that a folder with a space in its name works.
 RUN  := $(VENV)/run.stamp
 DEV  := $(VENV)/dev.stamp
+CLIENTS_VENV := .venv-clients
+CLIENTS_BIN := $(CLIENTS_VENV)/bin
+CLIENTS := $(CLIENTS_VENV)/stamp
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # Wheels only: a source distribution would fetch a build backend that no hash covers.
 LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse live live-shadow daily-shadow maintenance test check nightly bench lock calendar clean moved
+.PHONY: help setup rehearse live live-shadow daily-shadow maintenance test conformance check nightly bench lock calendar clean moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -51,6 +54,9 @@ test: $(DEV) ## Run the tests; ARGS="-k journal"
 	@$(COMPILE)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
 
+conformance: $(CLIENTS) ## Drive the gateway and the adapter with ib_insync, and the gateway with the official client
+	AURORA_CONFORMANCE=1 $(CLIENTS_BIN)/python -m pytest -n auto --maxprocesses 4 tests/gateway tests/ibkr tests/contracts $(ARGS)
+
 nightly: $(DEV) ## Run all tests, the long ones too
 	@$(COMPILE)
 	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "nightly or not nightly" $(ARGS)
@@ -70,6 +76,8 @@ lock: $(DEV) ## Lock the dependencies again; ARGS=--upgrade takes newer ones
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --output-file requirements/run.lock
 	$(BIN)/uv pip compile $(LOCK_OPTIONS) pyproject.toml --extra dev --constraint requirements/run.lock \
 		--output-file requirements/dev.lock
+	$(BIN)/uv pip compile $(subst --group build,--group conformance,$(LOCK_OPTIONS)) --constraint requirements/dev.lock \
+		--output-file requirements/conformance.lock
 
 # All platforms and every Python that we support in one file, one version a package, with the hashes of all published files and no address.
 LOCK_OPTIONS = --universal --python-version 3.11 --fork-strategy fewest --generate-hashes --group build --no-emit-index-url \
@@ -79,7 +87,7 @@ calendar: $(DEV) ## Write the table of exchange days again, as the package excha
 	$(BIN)/python -m tests.market.exchange_days
 
 clean: ## Remove .venv and all caches; runs/ stays
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(CLIENTS_VENV) build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 	find . -path ./runs -prune -o -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ── Set-up: done again only when a lock or pyproject.toml changed, or when the folder was moved or copied ────────────
@@ -98,6 +106,16 @@ $(RUN): requirements/run.lock pyproject.toml
 $(DEV): requirements/dev.lock $(RUN)
 	$(PIP) $(LOCKED) requirements/dev.lock
 	@touch $@
+
+# ib_insync and ib_async come with two packages of one name, `eventkit`: each environment has one of the two clients.
+$(CLIENTS): requirements/run.lock requirements/dev.lock requirements/conformance.lock pyproject.toml
+	@if [ "$$(cat $(CLIENTS) 2>/dev/null)" != "$(CURDIR)" ]; then $(CHECK_PYTHON); "$(PYTHON)" -m venv --clear $(CLIENTS_VENV); fi
+	$(CLIENTS_BIN)/python -m pip --disable-pip-version-check --quiet install $(LOCKED) requirements/run.lock
+	$(CLIENTS_BIN)/python -m pip --disable-pip-version-check --quiet install $(LOCKED) requirements/dev.lock
+	$(CLIENTS_BIN)/python -m pip --disable-pip-version-check --quiet uninstall --yes ib_async aeventkit
+	$(CLIENTS_BIN)/python -m pip --disable-pip-version-check --quiet install $(LOCKED) requirements/conformance.lock
+	$(CLIENTS_BIN)/python -m pip --disable-pip-version-check --quiet install --no-index --no-deps --no-build-isolation --editable .
+	@printf '%s' "$(CURDIR)" > $@
 
 define CHECK_PYTHON
 command -v "$(PYTHON)" >/dev/null \

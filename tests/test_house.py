@@ -51,7 +51,7 @@ def read_lock(name: str) -> dict[str, tuple[Requirement, frozenset[str]]]:
     return pins
 
 
-@pytest.mark.parametrize("name", ["run", "dev"])
+@pytest.mark.parametrize("name", ["run", "dev", "conformance"])
 def test_lock_pins_one_version_and_its_hashes(name: str) -> None:
     """Each package in a lock has one exact version and SHA-256 hashes, so that only the reviewed files install."""
     pins = read_lock(name)
@@ -62,7 +62,7 @@ def test_lock_pins_one_version_and_its_hashes(name: str) -> None:
         assert all(re.fullmatch(r"sha256:[0-9a-f]{64}", value) for value in hashes), pin.name
 
 
-@pytest.mark.parametrize("name", ["run", "dev"])
+@pytest.mark.parametrize("name", ["run", "dev", "conformance"])
 def test_lock_names_no_address(name: str) -> None:
     """A lock says which files, never where from: that is the business of whoever installs."""
     text = (ROOT / "requirements" / f"{name}.lock").read_text()
@@ -85,6 +85,7 @@ def test_locks_hold_what_pyproject_asks_for() -> None:
     for lock, wanted in {
         "run": [*project["dependencies"], *build],
         "dev": project["optional-dependencies"]["dev"],
+        "conformance": PYPROJECT["dependency-groups"]["conformance"],
     }.items():
         pins = {name.lower(): pin for name, (pin, _) in read_lock(lock).items()}
         for requirement in map(Requirement, wanted):
@@ -210,7 +211,7 @@ case "$*" in
 *version_info*) exit {too_old} ;;
 *ensurepip*) exit {no_venv} ;;
 -V) echo "Python 3.9.0" ;;
-"-m venv"*) mkdir -p .venv/bin; cp "$0" .venv/bin/python ;;
+"-m venv"*) mkdir -p .venv/bin .venv-clients/bin; cp "$0" .venv/bin/python; cp "$0" .venv-clients/bin/python ;;
 esac
 echo "$*" >> asked.txt
 """
@@ -221,7 +222,8 @@ class Checkout:
 
     def __init__(self, folder: Path, **answers: int) -> None:
         (folder / "requirements").mkdir(parents=True)
-        for name in ("Makefile", "pyproject.toml", "requirements/run.lock", "requirements/dev.lock"):
+        locks = [f"requirements/{name}.lock" for name in ("run", "dev", "conformance")]
+        for name in ("Makefile", "pyproject.toml", *locks):
             shutil.copy(ROOT / name, folder / name)
         self.folder = folder
         self.python = folder / "python"
@@ -271,6 +273,8 @@ def test_setup_installs_only_what_has_a_hash(folder: Path) -> None:
     assert checkout.make(".venv/dev.stamp").returncode == 0
     installs = [line for line in checkout.asked().splitlines() if " install " in line]
     assert len(installs) == 3
+    assert checkout.make(".venv-clients/stamp").returncode == 0
+    installs += [line for line in checkout.asked().splitlines() if " install " in line]
     for line in installs:
         assert "--no-deps" in line
         locked = "--require-hashes" in line and "--only-binary :all:" in line and ".lock" in line

@@ -131,7 +131,9 @@ class _Sums:
         for order in line["orders"]:
             self.unfilled[order["ref"]] = self.decisions[order["ref"]]["quantity"] - order["filled"]
         self.fills += line["fills"]
-        self.positions, self.cash = line["positions"], Decimal(line["cash"])
+        if line["positions"] is not None:  # null where the venue did not say: then the last that it said stands
+            self.positions = line["positions"]
+        self.cash = None if line["cash"] is None else Decimal(line["cash"])
 
 
 def roll_up(path: Path, *, trade_cap_usd: Decimal, notional_cap_usd: Decimal) -> SessionRollup:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
@@ -11,6 +11,14 @@ from typing import Protocol
 from aurora.market.order import Fill, Order, OrderState
 from aurora.market.position import Position
 
+LastLook = Callable[[], str]
+"""Asked when an order's bytes are about to go; what it says is why they stay here, "" lets them go."""
+
+
+def no_objection() -> str:
+    """Let it go."""
+    return ""
+
 
 class Broker(Protocol):
     """A venue that takes orders. Only `aurora.execution.router` calls `place_order`."""
@@ -18,8 +26,10 @@ class Broker(Protocol):
     name: str
     """How the report names it: `simulated`, later `ibkr DU…`."""
 
-    def place_order(self, order: Order) -> OrderState:
+    def place_order(self, order: Order, last_look: LastLook = no_objection) -> OrderState:
         """Send `order`; return its first known state (REJECTED with the venue's reason, when it says no).
+
+        An order may wait for its turn on the wire: what `last_look` says then makes it WITHHELD.
 
         Raises VenueRefusal when the venue can't be reached, or when it has seen the order's `ref` before.
         """

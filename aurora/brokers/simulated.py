@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import ROUND_HALF_UP, Decimal
 
+from aurora.brokers.base import LastLook, no_objection
 from aurora.clock import Clock
 from aurora.errors import VenueRefusal
 from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType, Side
@@ -70,7 +71,7 @@ class SimulatedBroker:
         self._fills: list[Fill] = []
         self._positions: dict[str, Position] = {}
 
-    def place_order(self, order: Order) -> OrderState:
+    def place_order(self, order: Order, last_look: LastLook = no_objection) -> OrderState:
         """Take `order` into the book; it can fill from 250 ms after its decision on."""
         if order.ref in self._states:
             raise VenueRefusal(
@@ -78,6 +79,8 @@ class SimulatedBroker:
                 means="a second one might trade twice",
                 todo="use a new ref",
             )
+        if why := last_look():
+            return OrderState(order, OrderStatus.WITHHELD, reason=why)
         reason = self._reason_to_reject(order)
         status = OrderStatus.REJECTED if reason else OrderStatus.WORKING
         if not reason:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from aurora.alerts.base import Alert, Priority
 from aurora.commands.parser import Invocation
+from aurora.engine.faults import visible
 from aurora.engine.project import Project
 from aurora.errors import AuroraError
 from aurora.evidence.git_witness import WitnessDisagrees, push_ledger
 from aurora.evidence.keys import key_path
-from aurora.evidence.outbox import Announcement, Outbox
+from aurora.evidence.outbox import FOLDER, Announcement, Outbox
 from aurora.evidence.witness import desk_name, head_line
 
 MOST = 20
@@ -45,6 +46,9 @@ def unsent(outbox: Outbox) -> Iterator[str]:
         yield f"{len(alerts)} head{'' if len(alerts) == 1 else 's'} not told yet, the oldest since {alerts[0].at}"
     if (push := outbox.push()) is not None:
         yield f"the head {push.seq} is not with the git witness yet, since {push.at}"
+    if names := outbox.unreadable():
+        shown = ", ".join(map(visible, names[:3])) + (" …" if len(names) > 3 else "")
+        yield f"{len(names)} in runs/{FOLDER}/ can't be read, and what they were to tell is not known: {shown}"
 
 
 def _send(project: Project, outbox: Outbox) -> list[str]:
@@ -88,9 +92,9 @@ def _push(project: Project, outbox: Outbox) -> Iterator[str]:
     waiting = outbox.push()
     if project.witness is None:
         if waiting is not None:
-            outbox.pushed(waiting)  # the witness was taken out of the settings
+            outbox.pushed(waiting.seq)  # the witness was taken out of the settings
         return
-    if waiting is None and not outbox.alarm:
+    if not outbox.wants_push and not outbox.alarm:
         return
     key: Path = key_path(project.root)
     try:
@@ -106,6 +110,5 @@ def _push(project: Project, outbox: Outbox) -> Iterator[str]:
         yield f"{error.what} To do: {error.todo}."
     else:
         outbox.end_alarm()
-        if waiting is not None and head.seq >= waiting.seq:
-            outbox.pushed(waiting)
+        outbox.pushed(head.seq)
         yield f"the git witness has the head {head.seq}:{head.sha256}" + (f" ({note})" if note else "")

@@ -68,8 +68,9 @@ def _money(sight: Sight) -> Iterator[Text]:
     limits, day = sight.header["limits"], sight.day
     pnl = day.pnl_usd(sight.bids)
     fall = day.high_water_usd - day.total_pnl_usd(sight.bids)
-    cash = Decimal(sight.poll.get("cash", 0))
-    yield _line(f"P&L of the day {pnl:+,.2f} USD after fees · cash {cash:,.2f} USD", "green" if pnl >= 0 else "red")
+    known = sight.poll.get("cash")
+    cash = "unknown" if known is None else f"{Decimal(known):,.2f} USD"
+    yield _line(f"P&L of the day {pnl:+,.2f} USD after fees · cash {cash}", "green" if pnl >= 0 else "red")
     used = Text("limits used  ", no_wrap=True, overflow="ellipsis")
     for name, value, limit in (
         ("notional", day.use.notional_usd, limits["notional_daily_cap_usd"]),
@@ -113,7 +114,7 @@ def _quotes(sight: Sight, rows: int) -> Table:
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True, overflow="ellipsis")
     quotes = poll.get("quotes", {})
-    positions, holds = poll.get("positions", {}), poll.get("holds", {})
+    positions, holds = poll.get("positions") or {}, poll.get("holds", {})
     # what is held or stands still comes first: a small terminal must not hide it
     symbols = sorted(quotes, key=lambda symbol: (not positions.get(symbol), symbol not in holds, symbol))
     shown = symbols if len(symbols) <= rows else symbols[: rows - 1]
@@ -133,7 +134,7 @@ def _row(symbol: str, poll: Mapping[str, Any]) -> Iterator[str]:
     yield _spread_bps(quote)
     weight = poll["weights"].get(symbol)
     yield "–" if weight is None else f"{100 * Decimal(weight):+.2f}"
-    yield str(poll["positions"].get(symbol, 0))
+    yield "?" if poll["positions"] is None else str(poll["positions"].get(symbol, 0))
     holds = [f"HOLD {hold['reason']}" for hold in poll["holds"].get(symbol, ())]
     yield one_line("; ".join([*holds, *poll["notes"].get(symbol, ())]), CELL)
 

@@ -81,7 +81,10 @@ def _opening(header: Mapping[str, Any]) -> str:
 
 def _where(sight: Sight) -> str:
     p95 = sight.loop_p95_ms() or 0.0
-    held = ", ".join(f"{shares} {symbol}" for symbol, shares in sight.poll["positions"].items()) or "nothing"
+    positions = sight.poll["positions"]
+    held = ", ".join(f"{shares} {symbol}" for symbol, shares in (positions or {}).items()) or "nothing"
+    if positions is None:
+        held = "what nobody knows: the venue did not say"
     return (
         f"poll {sight.poll['n']} at {sight.poll['at'][:19]}Z · {sight.orders} orders, {sight.blocked} blocked, "
         f"{sight.fills} fills · holds {held} · P&L {sight.day.pnl_usd(sight.bids):.2f} USD · "

@@ -96,6 +96,12 @@ def find_run(project: Project, name: str) -> Path:
         return project.runs / near[0]
     if len(near) > 1:
         raise RunNotFound(f"{name!r} names {len(near)} runs.", todo=f"write more of it: {', '.join(near[-3:])}")
+    if "/" not in name and (project.runs / f"{name}.tar.gz").is_file():
+        raise RunNotFound(
+            f"The run {name!r} is archived: its folder went into {name}.tar.gz.",
+            means="its record is there, and only `verify` looks into it",
+            todo=f"bring it back, in {project.shown(project.runs)}: tar -xzf {name}.tar.gz",
+        )
     hint = did_you_mean(name, known)
     raise RunNotFound(f"There is no run {name!r}{'; ' + hint if hint else ''}.", todo="list the runs: invoke runs")
 

@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from collections.abc import Iterable, Iterator, Mapping
+from html import escape
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, quote_plus
@@ -16,6 +17,7 @@ from aurora.errors import ProjectError
 
 MASK = "***"
 SHORTEST = 8
+_ESCAPED = re.compile("%..")
 
 
 def read_environment(root: Path) -> dict[str, str]:
@@ -94,9 +96,12 @@ def _forms(value: str) -> Iterator[str]:
         yield repr(part)[1:-1]
         yield json.dumps(part)[1:-1]
         yield json.dumps(part, ensure_ascii=False)[1:-1]
-        yield quote(part, safe="")
-        yield quote(part)
-        yield quote_plus(part)
+        for quoted in (quote(part, safe=""), quote(part), quote_plus(part)):
+            yield quoted
+            yield _ESCAPED.sub(lambda each: each[0].lower(), quoted)
+        yield escape(part)
+        yield escape(part, quote=False)
+        yield escape(part).replace("&quot;", "&#34;").replace("&#x27;", "&#39;")  # as Jinja writes it
         yield from _base64_forms(part.encode("utf-8", "surrogatepass"))
 
 

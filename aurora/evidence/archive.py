@@ -16,6 +16,7 @@ import shutil
 import stat
 import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -48,8 +49,9 @@ def archive_run(folder: Path, key: Path, now: datetime) -> int:
             sealed, line = ledger.text.sealed.get(run), ledger.text.archived.get(run)
             if sealed is None:
                 raise RecordError(f"The run {run} is not sealed.", means="only what is sealed is archived")
-            if line is None or not _is(path, str(line.data.get("sha256"))):
-                size, digest = _pack(folder, path, sealed)
+            # Packed anew even where there is an archive: a folder that was brought back may hold a review since.
+            size, digest = _pack(folder, path, sealed)
+            if line is None or digest != line.data.get("sha256"):
                 data = {"act": "archived", "run": run, "file": path.name, "sha256": digest, "bytes": size}
                 ledger.append("act", data, now)
         (runs / REMOVED).mkdir(exist_ok=True)
@@ -74,11 +76,12 @@ def sweep(runs: Path) -> None:
 @contextlib.contextmanager
 def unpacked(path: Path, run: str) -> Iterator[Path]:
     """Yield the folder of a run, unpacked for as long as the block takes. Raises RecordError for what is no archive."""
-    with tempfile.TemporaryDirectory(prefix="aurora-") as place:
+    with contextlib.ExitStack() as stack:
         try:
+            place = stack.enter_context(tempfile.TemporaryDirectory(prefix="aurora-"))
             with tarfile.open(path, "r:gz") as tar:
                 tar.extractall(place, filter="data")
-        except (tarfile.TarError, EOFError, ValueError, OSError) as error:
+        except (tarfile.TarError, EOFError, ValueError, OSError, zlib.error) as error:
             raise RecordError(f"{path.name} can't be unpacked: {error}.") from error
         yield Path(place) / run
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,17 +41,19 @@ class Verifier:
         if not live and not any(_is_signed(event) for event in events):
             return
         heads = _heads(path)
-        questions: dict[int, Event] = {}
+        asked: Event | None = None  # one question is open at a time, and answered once
         for event in events:
             if event.type == "prompt.opened":
-                questions[event.seq] = event
+                asked = event
             elif event.type == "prompt.answered":
-                yield from self._answer(run, event, questions, heads, live=live)
+                yield from self._answer(run, event, asked, heads, live=live)
+                asked = None
             elif event.type == "run.resumed":
                 yield from self._waivers(run, event, heads, live=live)
 
     def acts(self, events: Iterable[Event]) -> Iterator[Finding]:
         """Yield what is wrong with the acts outside of runs that the ledger knows."""
+        signed: dict[str, int] = {}
         for event in events:
             text_of = ACTS.get(str(event.data.get("act"))) if event.type == "act" else None
             if text_of is None:
@@ -58,11 +61,16 @@ class Verifier:
             what = f"line {event.seq} ({event.data['act']})"
             if _is_signed(event):
                 yield from self._check("ledger", what, partial(text_of, event.data), event)
+                said = json.dumps({**event.data, "signature": None}, sort_keys=True)
+                if signed.setdefault(said, event.seq) != event.seq:
+                    yield Finding(
+                        "CONFIRMATION", "ledger", f"{what} says once more what was signed for line {signed[said]}"
+                    )
             elif event.data.get("live"):
                 yield Finding("CONFIRMATION", "ledger", f"{what} is not signed by a person, and it was done on live")
 
     def _answer(
-        self, run: str, event: Event, questions: Mapping[int, Event], heads: Sequence[str], *, live: bool
+        self, run: str, event: Event, asked: Event | None, heads: Sequence[str], *, live: bool
     ) -> Iterator[Finding]:
         data = event.data
         what = f"the answer to {data.get('step')} (journal line {event.seq})"
@@ -72,9 +80,8 @@ class Verifier:
                 yield Finding("CONFIRMATION", run, f"{what} is a yes that no person signed{why}")
             return
         number = mapping(data["signature"]).get("question")
-        asked = questions.get(number) if isinstance(number, int) else None
-        if asked is None or asked.data.get("step") != data.get("step"):
-            yield Finding("CONFIRMATION", run, f"{what} is signed for no question of this run")
+        if asked is None or asked.seq != number or asked.data.get("step") != data.get("step"):
+            yield Finding("CONFIRMATION", run, f"{what} is signed for no question that was open then in this run")
             return
         head = heads[asked.seq - 1] if asked.seq <= len(heads) else ""
         yield from self._check(run, what, partial(confirmation, run, head, asked.data, data), event)

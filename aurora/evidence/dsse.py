@@ -15,6 +15,7 @@ from typing import Any
 
 from aurora.errors import SigningFailed
 from aurora.evidence.keys import fingerprint
+from aurora.evidence.signing import fingerprint_of
 
 FILE = "evidence.dsse.json"
 PAYLOAD_TYPE = "application/vnd.in-toto+json"
@@ -31,17 +32,25 @@ def pae(payload: bytes, payload_type: str = PAYLOAD_TYPE) -> bytes:
 
 def envelope(evidence: bytes, key: Path) -> bytes:
     """Return the envelope of `evidence`, signed by the private key at `key`. Raises SigningFailed."""
+    return _form(evidence, _sign(pae(evidence), key), fingerprint(key))
+
+
+def _form(evidence: bytes, signature: bytes, keyid: str) -> bytes:
+    """Return an envelope in the one form that is written here, and that holds nothing which no signature covers."""
     made = {
         "payload": base64.b64encode(evidence).decode(),
         "payloadType": PAYLOAD_TYPE,
-        "signatures": [{"keyid": fingerprint(key), "sig": base64.b64encode(_sign(pae(evidence), key)).decode()}],
+        "signatures": [{"keyid": keyid, "sig": base64.b64encode(signature).decode()}],
     }
     return json.dumps(made, separators=(",", ":")).encode() + b"\n"
 
 
 def payload_of(raw: bytes) -> tuple[bytes, list[bytes]]:
     """Return the payload of an envelope and its signatures. Raises ValueError when it is none of a statement."""
-    made = json.loads(raw)
+    try:
+        made = json.loads(raw)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     if not isinstance(made, dict) or made.get("payloadType") != PAYLOAD_TYPE:
         raise ValueError("it is no envelope of an in-toto statement")
     try:
@@ -67,6 +76,8 @@ def problem_of(raw: bytes, evidence: bytes, public_key: str) -> str | None:
         return f"{FILE} can be by an Ed25519 key only, and the run was sealed by {public_key.split()[0]}"
     if not any(_holds(blob[-32:], signature, evidence) for signature in signatures):
         return f"the signature in {FILE} does not hold"
+    if raw != _form(evidence, signatures[0], fingerprint_of(blob)):
+        return f"{FILE} says more than what was signed, or says it in another form"
     return None
 
 

@@ -21,7 +21,7 @@ TODO = {
     "ARCHIVE_DIGEST": "restore {run}.tar.gz from a copy; nothing that the run says can lean on this one",
     "RUN_MISMATCH": "restore the run's folder from a copy: what lies in it is another run's",
     "RUN_UNSEALED": "start any run: that seals it, if its journal is whole",
-    "RUN_UNKNOWN": "ask who made the folder; no run of this ledger did",
+    "RUN_UNKNOWN": "ask who put it there; no run of this ledger did",
     "WAITING": "answer it: invoke resume {run}   or end it: invoke cancel {run} --reason TEXT",
     "INTERRUPTED": "go on: invoke resume {run}   or end it: invoke cancel {run} --reason TEXT",
     "RUNNING": "look again when it has ended",
@@ -34,6 +34,7 @@ TODO = {
     "KEY_REVOKED": "trust what it signed only with a witness from before its loss",
     "REPORT_DRIFT": "compare with a fresh one: invoke report {run}",
     "CONFIRMATION": "ask who said yes; what leaned on it has to be confirmed anew",
+    "REVIEW_MISSING": "restore the file from a copy, or have it reviewed anew: invoke review {run}",
     "REVIEWED": "see who may review: invoke keys list",
     "CANT_CHECK": "see above",
 }

@@ -103,6 +103,8 @@ def _compare(git: _Git, memory: str, theirs: str | None, ours: bytes, desk: str)
     if theirs is None:
         return
     kept = git.blob(theirs, NAME)
+    if seen and not kept.startswith(git.blob(seen, NAME)):  # by a commit on top, which no rule against rewinding stops
+        raise _disagrees(f"The git witness has lost what it was given: its ledger of {desk} was changed or cut")
     if not kept or ours.startswith(kept):
         return
     if kept.startswith(ours):

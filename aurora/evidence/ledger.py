@@ -81,6 +81,7 @@ class LedgerText:
         elif event.type == "run.reopened":
             if run in self.sealed:
                 self.broken[run] = self.sealed.pop(run)
+                self.archived.pop(run, None)  # that archive is of the seal before
             else:
                 self.odd.append(event)
         elif event.type == "act" and event.data.get("act") == "archived":

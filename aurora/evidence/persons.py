@@ -11,6 +11,7 @@ import os
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 from aurora.clock import iso
@@ -24,6 +25,8 @@ from aurora.evidence.signing import CONFIRM, ENGINE, Keygen, SignatureRefused, T
 VARIABLE = "AURORA_PERSON_KEY"
 PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._+-]*(@[A-Za-z0-9][A-Za-z0-9._-]*)?")
 """A name that can stand in `allowed_signers` and in a file's name; a pattern such as *@desk names nobody."""
+
+_NAMESPACES = re.compile(r'namespaces="([^"]*)"', re.IGNORECASE)
 
 _TODO = {
     "SIGNATURE": "let who keeps the desk's keys enter it: invoke keys add PRINCIPAL FILE.pub",
@@ -148,11 +151,31 @@ def listed_as_engine(signers: Path) -> frozenset[str]:
 
 
 def persons_of(runs: Path) -> list[str]:
-    """Return who may sign in a person's name here; nobody where there is no list, or it can't be read."""
-    with contextlib.suppress(OSError):
-        signers = read_signers(Trust.of(runs).signers)
-        return [each.principals for each in signers if CONFIRM in each.options and ENGINE not in each.principals]
-    return []
+    """Return who may confirm in a person's name here; nobody where there is no list. Raises SigningFailed."""
+    signers = Trust.of(runs).signers
+    try:
+        listed = list(read_signers(signers))
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise _unreadable(signers, error) from error
+    return [each.principals for each in listed if ENGINE not in each.principals and _may_confirm(each.options)]
+
+
+def _may_confirm(options: str) -> bool:
+    """Return whether a line's options let its key confirm: `namespaces` is a list of patterns, or not there at all."""
+    match = _NAMESPACES.search(options)
+    patterns = [each.strip() for each in match[1].split(",")] if match else ["*"]
+    refused = any(fnmatchcase(CONFIRM, each[1:]) for each in patterns if each.startswith("!"))
+    return not refused and any(fnmatchcase(CONFIRM, each) for each in patterns)
+
+
+def _unreadable(signers: Path, error: OSError) -> SigningFailed:
+    return SigningFailed(
+        f"{signers} can't be read: {error.strerror}.",
+        means="nobody can say whose signature counts",
+        todo="put back the file that names the desk's keys; an auditor keeps a copy of it",
+    )
 
 
 def _principals(signers: Path, wanted: str) -> list[str]:
@@ -160,10 +183,6 @@ def _principals(signers: Path, wanted: str) -> list[str]:
     try:
         lines = [each for each in read_signers(signers) if each.fingerprint == wanted]
     except OSError as error:
-        raise SigningFailed(
-            f"{signers} can't be read: {error.strerror}.",
-            means="nobody can say whose signature counts",
-            todo="put back the file that names the desk's keys; an auditor keeps a copy of it",
-        ) from error
+        raise _unreadable(signers, error) from error
     names = [name for line in lines for name in line.principals.split(",")]
     return [name for name in dict.fromkeys(names) if PLAIN.fullmatch(name) and name != ENGINE]

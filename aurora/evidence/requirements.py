@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from aurora.evidence import statement
+from aurora.evidence.archive import archive_of
 from aurora.evidence.ledger import LedgerText, read_ledger
 from aurora.evidence.verification import verify
 
@@ -34,6 +35,13 @@ class Candidate:
 
     run: str
     reasons: tuple[str, ...]
+    is_read: bool = True
+    """Whether its evidence was looked at: what nobody read is nearer than nothing, and than nothing else."""
+
+    @property
+    def distance(self) -> tuple[bool, int]:
+        """Return how far it is from what was asked for."""
+        return not self.is_read, len(self.reasons)
 
 
 def check_requirements(runs: Path, asked: Sequence[Mapping[str, Any]], asking: Asking) -> list[dict[str, Any]]:
@@ -62,7 +70,7 @@ def _verdict(runs: Path, ledger: LedgerText, broken: str, asked: Mapping[str, An
         if not candidate.reasons:
             reason = f"{candidate.run} is sealed and verifies"
             return {"verdict": "met", "reason": reason, "run": candidate.run}
-        if nearest is None or len(candidate.reasons) < len(nearest.reasons):
+        if nearest is None or candidate.distance < nearest.distance:
             nearest = candidate
     if broken:
         reason = broken
@@ -78,12 +86,17 @@ def _verdict(runs: Path, ledger: LedgerText, broken: str, asked: Mapping[str, An
 def _candidates(runs: Path, ledger: LedgerText, asked: Mapping[str, Any], asking: Asking) -> Iterator[Candidate]:
     sealed = [run for run, event in ledger.sealed.items() if asked["runbook"] in event.data.get("runbooks", ())]
     for run in sealed[: -_LOOKED_AT - 1 : -1]:
+        if run in ledger.archived and not (runs / run).exists():
+            file = archive_of(runs, run).name
+            why = f"it lies in {file}, and only folders are looked at: tar -xzf {file} in {runs.name}/"
+            yield Candidate(run, (why,), is_read=False)
+            continue
         try:
             said = statement.read_statement((runs / run / statement.FILE).read_bytes())["predicate"]
             parts = list(_parts(said, str(asked["runbook"])))
             reasons = min((list(_misfits(part, said, asked, asking)) for part in parts), key=len)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            yield Candidate(run, (f"its evidence can't be read ({error})",))
+            yield Candidate(run, (f"its evidence can't be read ({error})",), is_read=False)
             continue
         if not reasons:
             reasons = [f"{finding.code}, {finding.what}" for finding in _wrong(runs, run)]

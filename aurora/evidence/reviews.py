@@ -71,7 +71,11 @@ def check_reviews(
     events: the ledger's, which say who did at what time; a review that they do not know needs a key that counts now.
     """
     there = reviews_of(folder)
-    when = reviewed_at(events, run, evidence) if there else {}  # the whole ledger is looked through
+    when = reviewed_at(events, run, evidence)
+    for who in sorted(when.keys() - {path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX) for path in there}):
+        yield Finding(
+            "REVIEW_MISSING", run, f"{who} has reviewed it, as the ledger says, and {_PREFIX}{who}{_SUFFIX} is gone"
+        )
     for path in there:
         who = path.name.removeprefix(_PREFIX).removesuffix(_SUFFIX)
         if not path.name.endswith(_SUFFIX) or not PLAIN.fullmatch(who) or path.is_symlink() or not path.is_file():

@@ -10,7 +10,7 @@ import os
 import signal
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -121,10 +121,8 @@ def check(
     words = ["-Y", "verify", "-f", str(trust.signers), "-I", principal, "-n", namespace]
     words += [] if at is None else [f"-Overify-time={at.astimezone(UTC):%Y%m%d%H%M%SZ}"]
     words += [] if trust.revoked is None else ["-r", str(trust.revoked)]
-    with tempfile.NamedTemporaryFile(suffix=".sig") as file:  # verify reads data from stdin, so not the signature
-        file.write(signature)
-        file.flush()
-        done = (keygen or ssh_keygen)([*words, "-s", file.name], data)
+    with _in_a_file(signature) as name:  # verify reads data from stdin, so not the signature
+        done = (keygen or ssh_keygen)([*words, "-s", name], data)
     if done.returncode != 0 or b"Good " not in done.stdout:
         facts = facts_of(signature)
         if is_revoked(facts.public_key, trust, keygen):  # ssh-keygen does not say so
@@ -134,10 +132,8 @@ def check(
 
 def principals_of(data: bytes, signature: bytes, trust: Trust) -> tuple[str, ...]:
     """Return under which names `allowed_signers` lists the key of a signature; none for an unknown key."""
-    with tempfile.NamedTemporaryFile(suffix=".sig") as file:
-        file.write(signature)
-        file.flush()
-        done = ssh_keygen(["-Y", "find-principals", "-f", str(trust.signers), "-s", file.name], data)
+    with _in_a_file(signature) as name:
+        done = ssh_keygen(["-Y", "find-principals", "-f", str(trust.signers), "-s", name], data)
     return tuple(done.stdout.decode("utf-8", "replace").split("\n")[:-1]) if done.returncode == 0 else ()
 
 
@@ -145,11 +141,26 @@ def is_revoked(public_key: str, trust: Trust, keygen: Keygen | None = None) -> b
     """Return whether the list of revoked keys names this public key; a list that can't be read revokes every key."""
     if trust.revoked is None:
         return False
-    with tempfile.NamedTemporaryFile(suffix=".pub") as file:
-        file.write(f"{public_key}\n".encode())
-        file.flush()
-        done = (keygen or ssh_keygen)(["-Q", "-f", str(trust.revoked), file.name], b"")
+    with _in_a_file(f"{public_key}\n".encode()) as name:
+        done = (keygen or ssh_keygen)(["-Q", "-f", str(trust.revoked), name], b"")
     return done.returncode != 0
+
+
+@contextlib.contextmanager
+def _in_a_file(raw: bytes) -> Iterator[str]:
+    """Yield the name of a file that holds `raw` for as long as the block takes. Raises SigningFailed."""
+    with contextlib.ExitStack() as stack:
+        try:
+            file = stack.enter_context(tempfile.NamedTemporaryFile())
+            file.write(raw)
+            file.flush()
+        except OSError as error:
+            raise SigningFailed(
+                f"A signature can't be looked at: {error.strerror}.",
+                means="nothing was verified",
+                todo="make room for temporary files, or name a folder that has some: TMPDIR=PATH",
+            ) from error
+        yield file.name
 
 
 def facts_of(signature: bytes) -> SignatureFacts:

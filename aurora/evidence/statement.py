@@ -56,7 +56,10 @@ def build_statement(folder: Path, ledger: Mapping[str, Any]) -> bytes:
 
 def read_statement(raw: bytes) -> dict[str, Any]:
     """Return a statement's JSON. Raises ValueError when it is none, DuplicateKey when it can be read in two ways."""
-    statement = json.loads(raw, object_pairs_hook=_unique)
+    try:
+        statement = json.loads(raw, object_pairs_hook=_unique)
+    except RecursionError as error:
+        raise ValueError("it is nested too deep") from error
     if not isinstance(statement, dict) or statement.get("_type") != STATEMENT:
         raise ValueError("it is no in-toto statement")
     return statement

@@ -9,11 +9,13 @@ One ssh-keygen call covers the ledger, and through the digests in it the evidenc
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -76,12 +78,13 @@ def verify(
         raise RecordError(f"{runs} can't be read: {error.strerror}.", todo="name the folder of the records") from error
     result = Verified()
     ledger = _check_ledger(runs, raw, signature, trust, witnesses, result)
-    persons = Verifier(trust, listed_as_engine(trust.signers))
+    persons = Verifier(trust, listed_as_engine(trust.signers) | _sealer(signature))
     result.findings += persons.acts(ledger.events) if names is None else []
     each = names is not None if each_signature is None else each_signature
     renders = names is not None if renders is None else renders
     checker = _Checker(runs, ledger, trust, each or bool(result.findings), is_running, renders, persons)
     wanted = folders | ledger.opened.keys() if names is None else names
+    result.findings += _unknown_archives(runs, ledger) if names is None else []
     for run in sorted(wanted):
         found = list(checker.run(run))
         result.findings += found
@@ -133,6 +136,28 @@ def _check_ledger(
     return ledger
 
 
+def _unknown_archives(runs: Path, ledger: LedgerText) -> Iterator[Finding]:
+    for path in sorted(runs.glob(f"[!.]*{archive.SUFFIX}")):
+        run = path.name.removesuffix(archive.SUFFIX)
+        if run not in ledger.opened:
+            yield Finding("RUN_UNKNOWN", run, f"the ledger knows no such run as {path.name} is named after")
+
+
+def _sealer(signature: bytes) -> frozenset[str]:
+    """Return the fingerprint of the key that sealed: it is no person's, whatever a list says of it."""
+    try:
+        return frozenset([signing.facts_of(signature).fingerprint])
+    except SignatureRefused:
+        return frozenset()
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Return what a plain file holds; a pipe in its place would be waited for. Raises OSError."""
+    if path.exists() and not path.is_file():
+        raise FileNotFoundError(errno.ENOENT, "it is no file", str(path))
+    return path.read_bytes()
+
+
 def _time(text: str) -> datetime | None:
     """Return a line's time; None when it is none, as in a ledger that was changed."""
     try:
@@ -177,6 +202,10 @@ class _Checker:
     renders: bool
     persons: Verifier
     _revoked: dict[str, bool] = field(default_factory=dict)
+    _reviews: Sequence[Event] = ()
+
+    def __post_init__(self) -> None:
+        self._reviews = [event for event in self.ledger.events if event.data.get("act") == "reviewed"]
 
     def run(self, run: str) -> Iterator[Finding]:
         """Yield what is wrong with a run, or why it can't be sealed yet."""
@@ -205,6 +234,9 @@ class _Checker:
             yield Finding("RUNNING", run, "it is running now, and not sealed yet")
             return
         opening = "it was opened but never sealed"
+        if not (folder / "journal.jsonl").is_file():
+            yield Finding("RUN_UNSEALED", run, f"{opening}, and it has no journal that can be read")
+            return
         try:
             text = read_journal(folder / "journal.jsonl")
         except JournalDamaged as error:
@@ -230,19 +262,26 @@ class _Checker:
         """Check a run's archive as the ledger has it; where runs are looked at closely, what is in it, too."""
         path = archive.archive_of(self.runs, run)
         try:
-            digest = statement.digest_of(path)["sha256"]
+            digest = statement.digest_of(path)["sha256"] if path.is_file() else None
         except RecordError:
+            digest = None
+        if digest is None:
             yield Finding("ARCHIVE_MISSING", run, f"{path.name} can't be read, and the run's folder is gone")
             return
         if digest != line.data.get("sha256"):
             yield Finding("ARCHIVE_DIGEST", run, f"{path.name} is not the file that the ledger names")
         elif self.each_signature:
-            with archive.unpacked(path, run) as folder:
+            with contextlib.ExitStack() as stack:
+                try:
+                    folder = stack.enter_context(archive.unpacked(path, run))
+                except RecordError as error:
+                    yield Finding("CANT_CHECK", run, f"{error.what.rstrip('.')}: what is in it was not looked at")
+                    return
                 yield from self._sealed(run, folder, sealed)
 
     def _sealed(self, run: str, folder: Path, sealed: Event) -> Iterator[Finding]:
-        evidence = (folder / statement.FILE).read_bytes()
-        signature = (folder / statement.SIGNATURE).read_bytes()
+        evidence = _bytes_of(folder / statement.FILE)
+        signature = _bytes_of(folder / statement.SIGNATURE)
         if hashlib.sha256(evidence).hexdigest() != sealed.data.get("evidence"):
             yield Finding("EVIDENCE_NOT_SEALED", run, "evidence.json is not what the ledger sealed")
             yield from self._signature(run, evidence, signature, sealed)
@@ -254,7 +293,7 @@ class _Checker:
         else:
             yield from self._signature_facts(run, signature)
         if (folder / dsse.FILE).exists():
-            yield from self._envelope(run, (folder / dsse.FILE).read_bytes(), evidence, signature)
+            yield from self._envelope(run, _bytes_of(folder / dsse.FILE), evidence, signature)
         try:
             details = statement.read_statement(evidence)["predicate"]["runDetails"]
             subjects = statement.subjects_of(evidence)
@@ -267,8 +306,9 @@ class _Checker:
         if name != run or details.get("ledger") != {"seq": opening.seq, "sha256": opening.sha256}:
             yield Finding("RUN_MISMATCH", run, f"evidence.json speaks of another run: {name}")
         yield from self._files(run, folder, subjects)
-        yield from check_reviews(run, folder, evidence, self.trust, self.persons.engine, self.ledger.events)
-        yield from self._journal(run, folder, head, events)
+        persons = replace(self.persons, engine=self.persons.engine | _sealer(signature))
+        yield from check_reviews(run, folder, evidence, self.trust, persons.engine, self._reviews)
+        yield from self._journal(run, folder, head, events, persons)
         if self.renders:
             yield from self._report(run, folder, details)
 
@@ -314,9 +354,9 @@ class _Checker:
         for name in sorted(there.keys() - subjects.keys()):
             yield Finding("SUBJECT_UNKNOWN", run, f"{name.removeprefix(f'{run}/')} was added after the seal")
 
-    def _journal(self, run: str, folder: Path, head: Any, events: Any) -> Iterator[Finding]:
+    def _journal(self, run: str, folder: Path, head: Any, events: Any, persons: Verifier) -> Iterator[Finding]:
         path = folder / "journal.jsonl"
-        if not path.exists():
+        if not path.is_file():
             return  # said as a missing file already
         try:
             text = read_journal(path)
@@ -327,16 +367,17 @@ class _Checker:
             what = f"the journal has {len(text.events)} events and another end than the {events} that were sealed"
             yield Finding("JOURNAL_HEAD", run, what)
         yield from self._begins_as_opened(run, folder)
-        yield from self.persons.run(run, text.events, path)
+        yield from persons.run(run, text.events, path)
 
     def _report(self, run: str, folder: Path, details: Mapping[str, Any]) -> Iterator[Finding]:
         """Render the reports once more; another version of Aurora may render others, so only its own are compared."""
-        if details["engine"]["version"].get("aurora") != aurora.__version__:
+        is_ours = details["engine"]["version"].get("aurora") == aurora.__version__
+        if not is_ours or not (folder / "journal.jsonl").is_file():
             return
         try:
             rendered = render_reports(folder)
         except AuroraError:
             return  # said of the journal already
         for name, text in rendered.items():
-            if (folder / name).exists() and (folder / name).read_text("utf-8", "replace") != text:
+            if (folder / name).is_file() and (folder / name).read_text("utf-8", "replace") != text:
                 yield Finding("REPORT_DRIFT", run, f"{name} is not what its journal renders to now")

@@ -79,7 +79,7 @@ def witnesses_in(text: str) -> Iterator[Witnessed]:
     """
     try:
         messages = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         messages = None
     if isinstance(messages, dict | list):
         yield from _in_message(messages, None)
@@ -87,7 +87,7 @@ def witnesses_in(text: str) -> Iterator[Witnessed]:
     for line in text.splitlines():
         try:
             message = json.loads(line) if line.lstrip().startswith("{") else None
-        except ValueError:
+        except (ValueError, RecursionError):
             message = None
         if message is not None:
             yield from _in_message(message, None)

@@ -22,6 +22,7 @@ from aurora.clock import Clock, iso
 from aurora.errors import JournalWriteError, LockHeld, RecordError, VenueRefusal
 from aurora.execution.flatten import ALARM_S, Flatten, Flattening
 from aurora.execution.order_journal import Book, OrderJournal
+from aurora.execution.recovery import BETWEEN_READS_S
 from aurora.execution.router import ExitRouter
 from aurora.execution.takeover import take_over
 from aurora.market.mode import Mode
@@ -65,7 +66,7 @@ class AccountExit:
                 return Flattening(reason=f"the venue was not reached within {self.clock.monotonic() - began:.0f} s")
             broker, source = venue
             self._adopt(orders, broker)
-            return Flatten(
+            done = Flatten(
                 ExitRouter(mode=Mode.LIVE, broker=broker, clock=source.clock, orders=orders),
                 broker,
                 source,
@@ -75,6 +76,10 @@ class AccountExit:
                 on_alarm=self.alarm,
                 is_stopping=self.is_stopping,
             ).run()
+            if done.drift:  # two full reads, and a person who reads this: the venue's word is put on record
+                self.say(done.drift)
+                self._adopt(orders, broker)
+            return done
 
     def _refs(self) -> Callable[[], str]:
         """Return names of orders, unique for ever: a second flatten never takes the first one's for its own."""
@@ -127,8 +132,17 @@ class AccountExit:
             return OrderJournal.unrecorded(JournalWriteError(str(error)))
 
     def _adopt(self, orders: OrderJournal, broker: Broker) -> None:
-        """Put on record what is held that no recorded order explains: the orders that close it will be."""
+        """Put on record what is held that no recorded order explains: the orders that close it will be.
+
+        Fills first: an order that had its end before a crash may have fills that never came on record. A venue that
+        holds less than the record is asked again before it is believed: it may have told a part.
+        """
         try:
+            orders.take_fills(broker.executions())
+            held = {position.symbol: position.quantity for position in broker.positions()}
+            if any(shares and not held.get(symbol) for symbol, shares in orders.day.holdings.items()):
+                self.clock.sleep(BETWEEN_READS_S)
+                broker.refresh()
             found = orders.adopt(broker.positions())
         except VenueRefusal:
             return  # the flatten asks again, and says so

@@ -9,7 +9,7 @@ from decimal import Decimal
 
 from aurora.brokers.base import Broker
 from aurora.errors import VenueRefusal
-from aurora.execution.recovery import Inquiry
+from aurora.execution.recovery import BETWEEN_READS_S, Inquiry
 from aurora.execution.router import Decision, ExitRouter, Settlement
 from aurora.market.instrument import Instrument
 from aurora.market.order import Order, OrderState, Side
@@ -28,12 +28,16 @@ ALARM_S = 60.0
 
 @dataclass
 class Flattening:
-    """What a flatten did: whether the book is empty now, the orders it sent, and why it is not empty."""
+    """What a flatten did: whether the venue's book is empty now, the orders it sent, and why it is not empty.
+
+    drift: how the record disagrees with a venue that says twice that nothing is held, in words; "" is agreement.
+    """
 
     flat: bool = False
     decisions: list[Decision] = field(default_factory=list)
     settlements: list[Settlement] = field(default_factory=list)
     reason: str = ""
+    drift: str = ""
 
 
 @dataclass(frozen=True)
@@ -130,7 +134,7 @@ class Flatten:
                 asked = self._clock.monotonic()
             book = self._look_anew() if is_due else self._look()
             if book is not None and book.is_flat:
-                book = self._look_anew()  # what was heard says so; now the venue has to
+                book = self._look_twice()  # what was heard says so; now the venue has to
         self._settle()
         self._done.flat = book is not None and book.is_flat
         if not self._done.flat:
@@ -150,7 +154,7 @@ class Flatten:
                 self._trouble = refusal.what
             book = self._look()
             if is_asked and book is not None and not book.working:
-                return self._look_anew()
+                return self._look_twice()
             if self._clock.monotonic() >= until:
                 return book
             self._clock.sleep(LOOK_S)
@@ -187,6 +191,24 @@ class Flatten:
             self._trouble = refusal.what
             return None
         return self._look()
+
+    def _look_twice(self) -> _Book | None:
+        """Ask the venue anew; once more, seconds later, when it holds less than the record: it may have told a part."""
+        book = self._look_anew()
+        if book is None or not book.is_flat or not self._recorded():
+            return book
+        self._clock.sleep(BETWEEN_READS_S)
+        book = self._look_anew()
+        if book is not None and book.is_flat and (recorded := self._recorded()):
+            self._done.drift = f"the venue holds nothing, asked twice; the record adds up to {recorded}"
+        return book
+
+    def _recorded(self) -> str:
+        """Return what the record says is held, in words; "" is nothing."""
+        holdings = self._router.orders.day.holdings
+        return ", ".join(
+            f"{shares} {symbol}" for symbol, shares in holdings.items() if shares and self._is_ours(symbol)
+        )
 
     def _is_ours(self, symbol: str) -> bool:
         return self._symbols is None or symbol in self._symbols

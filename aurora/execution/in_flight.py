@@ -18,6 +18,8 @@ class InFlight:
     """The orders of a journal that may still fill: add* → of → ended.
 
     An order counts until there is evidence of its end, whether the venue knows it or not (trading rule 8).
+    Where the venue's positions and the record disagree for longer than a fill takes to reach both, the venue is asked
+    anew: what it says then counts, and is an anomaly (`drift`) if it still disagrees.
     """
 
     def __init__(self, broker: Broker, clock: Clock, orders: OrderJournal) -> None:
@@ -26,6 +28,8 @@ class InFlight:
         self._orders = orders
         self._refs = orders.day.open_refs()
         self._ended: list[OrderState] = []
+        self._asked: dict[str, tuple[int, int]] = {}
+        self._drift: list[str] = []
         # As if they had ended just now: a killed session's last fill may be younger than the venue's position.
         done = [state for state in orders.day.orders.values() if state.status.is_final]
         self._last_end = {state.order.symbol: (state.order.ref, clock.monotonic()) for state in done}
@@ -39,6 +43,17 @@ class InFlight:
         self._look()
         ended, self._ended = tuple(self._ended), []
         return ended
+
+    def drift(self) -> tuple[str, ...]:
+        """Return where venue and record were found to disagree since this was asked last, in words."""
+        drift, self._drift = tuple(self._drift), []
+        return drift
+
+    def expected(self, symbol: str) -> int:
+        """Return the signed shares that a new order has to reckon with: of a fill younger than the position, too."""
+        self._look()
+        ours = self._ours(symbol)
+        return self._told(symbol) if ours is None else ours
 
     def of(self, symbol: str) -> tuple[int, int]:
         """Return signed shares of a symbol, and how many of them working and unknown orders reduce already."""
@@ -88,11 +103,30 @@ class InFlight:
         A venue tells fills and positions apart, and its position may be from before the fill: within the lag, what is
         nearer to zero of its word and what the fill made of the position counts. So nothing is sold twice.
         """
-        told = next((held.quantity for held in self._broker.positions() if held.symbol == symbol), 0)
         ours = self._ours(symbol)
         if ours is None:
-            return told
+            return self._told(symbol)
+        told = self._position(symbol)
         return min(told, ours, key=abs) if told * ours > 0 else 0
+
+    def _position(self, symbol: str) -> int:
+        return next((held.quantity for held in self._broker.positions() if held.symbol == symbol), 0)
+
+    def _told(self, symbol: str) -> int:
+        """Return the venue's word on a position; asked anew, once, where it is not what the record adds up to.
+
+        While an order of the symbol is on its way, the two may differ for good reasons.
+        """
+        told, recorded = self._position(symbol), self._orders.day.holdings.get(symbol, 0)
+        is_moving = any(state.order.symbol == symbol for state in self._working())
+        if told == recorded or is_moving or self._asked.get(symbol) == (told, recorded):
+            return told
+        self._broker.refresh()
+        told = self._position(symbol)
+        if told != recorded and self._asked.get(symbol) != (told, recorded):
+            self._drift.append(f"the venue holds {told} {symbol}, asked anew; the record adds up to {recorded}")
+        self._asked[symbol] = (told, recorded)
+        return told
 
     def _ours(self, symbol: str) -> int | None:
         """Return what the last order of a symbol made of its position; None when that is long ago."""

@@ -37,7 +37,7 @@ class Inquiry:
     """Asks the venue for the ends of open orders, a little at a time: step* → `said` has what came of it.
 
     An order that the venue does not know for 30 s is NOT_RECEIVED if two full reads, 5 s apart, have no such ref and
-    the position that was held when it was meant; else it stays UNKNOWN, and is judged again later. A venue that fails
+    the position that is explained without it; else it stays UNKNOWN, and is judged again later. A venue that fails
     to answer begins the 30 s anew: silence is no evidence.
 
     said: by ref, what was concluded of an order that has no end by the venue's own word.
@@ -102,10 +102,11 @@ class Inquiry:
     def _judge(self, state: OrderState, reads: list[_Read]) -> str:
         order = state.order
         shown = f"{order.side} {order.quantity} {order.symbol} ({order.ref})"
-        expected = self.orders.day.held_after(order.ref)
+        expected = self.orders.day.held_without(order.ref)
         seen = [read.positions.get(order.symbol, 0) for read in reads]
-        if any(order.ref in read.refs for read in reads) or any(shares != expected for shares in seen):
-            return f"UNKNOWN: {shown} has no end; {order.symbol} is at {seen[-1]} shares, {expected} by the record"
+        if any(order.ref in read.refs for read in reads) or any(shares not in expected for shares in seen):
+            known = " or ".join(map(str, sorted(expected)))
+            return f"UNKNOWN: {shown} has no end; {order.symbol} is at {seen[-1]} shares, {known} by the record"
         reason = f"two full reads {BETWEEN_READS_S:g} s apart knew no such order, and the position was unchanged"
         self.orders.told(replace(state, status=OrderStatus.NOT_RECEIVED, filled=0, reason=reason))
         return f"NOT_RECEIVED: {shown} was meant and never reached the venue: {reason}"

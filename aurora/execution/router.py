@@ -9,12 +9,12 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import takewhile
 
-from aurora.brokers.base import Broker
+from aurora.brokers.base import Broker, LastLook, no_objection
 from aurora.clock import Clock
 from aurora.execution.in_flight import InFlight
 from aurora.execution.order_journal import OrderJournal
 from aurora.market.mode import Mode
-from aurora.market.order import Fill, Order, OrderState
+from aurora.market.order import Fill, Order, OrderState, OrderStatus
 from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.limits import (
@@ -117,26 +117,34 @@ class ExitRouter:
         free = max(abs(position) - working, 0)
         return free if position > 0 else -free
 
+    def expected(self, symbol: str) -> int:
+        """Return the signed shares of `symbol` that a new order has to reckon with."""
+        return self._in_flight.expected(symbol)
+
     def settle(self) -> Settlement:
         """Return new fills and orders that ended; give back what ended unfilled."""
         ended = self._in_flight.ended()
         executions = self._broker.executions()
         if executions == self._executions:
-            return Settlement((), ended)
+            return Settlement((), ended, self._in_flight.drift())
         self._executions = executions
         news = self.orders.take_fills(executions)
-        return Settlement(tuple(news.fills), ended, tuple(news.anomalies))
+        return Settlement(tuple(news.fills), ended, (*news.anomalies, *self._in_flight.drift()))
 
-    def _send(self, order: Order, opens: bool, held: int, *, must_record: bool = True) -> Decision:
+    def _send(
+        self, order: Order, opens: bool, held: int, last_look: LastLook = no_objection, *, must_record: bool = True
+    ) -> Decision:
         # On disk and counted before it is sent: when sending fails, nobody knows whether the venue has it.
         self.orders.intend(order, opens=opens, held=held, must=must_record)
         self._in_flight.add(order.ref)
         try:
-            state = self._broker.place_order(order)
+            state = self._broker.place_order(order, last_look)
         except Exception as error:
             self.orders.doubt(order.ref, f"sending failed: {error}")
             raise
         self.orders.told(state)
+        if state.status is OrderStatus.WITHHELD:
+            return Decision(order, opens, Stage.KILL, f"withheld while it waited to be sent: {state.reason}")
         if self._mode is Mode.SHADOW:
             return Decision(order, opens, Stage.SHADOW, "shadow mode: not sent, filled in the session's own book")
         return Decision(order, opens, Stage.BROKER, "sent")
@@ -179,7 +187,11 @@ class Router(ExitRouter):
         stage, reasons = self._first_objection(order, quote, opens, position - working)
         if reasons:
             return Decision(order, opens, stage, "; ".join(reasons))
-        return self._send(order, opens, position)
+        return self._send(order, opens, position, self._last_look)
+
+    def _last_look(self) -> str:
+        """Return what came up while the order waited for its turn on the wire (rule 5: nothing opens after a kill)."""
+        return "the kill flag is set" if self._kill_switch.is_set else self._lockout()
 
     def _pace(self) -> Pace:
         since = self._clock.now() - MINUTE

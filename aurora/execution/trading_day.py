@@ -40,6 +40,8 @@ class TradingDay:
     unlocked: str = ""
     last_prices: dict[str, Decimal] = field(default_factory=dict)
     held_at_intent: dict[str, int] = field(default_factory=dict)
+    _fills_at_intent: dict[str, int] = field(default_factory=dict)
+    """By ref, how many fills were on record when an order was meant."""
     rejects: set[str] = field(default_factory=set)
 
     def apply(self, event: Event) -> None:
@@ -62,6 +64,23 @@ class TradingDay:
         """Return the signed shares that the venue had confirmed when an order was meant, and what it filled since."""
         state = self.orders[ref]
         return self.held_at_intent[ref] + state.order.side.sign * max(state.filled, self.filled(ref))
+
+    def held_without(self, ref: str) -> frozenset[int]:
+        """Return what the account may hold of an order's symbol now, if the order traded no more than its known fills.
+
+        What was confirmed when it was meant, and what traded since. Of an earlier order's fill that came on record
+        later nobody knows whether the position had it already: the last of them may be missing, so it is all these
+        numbers; and what the whole record adds up to is one, too.
+        """
+        symbol, refs = self.orders[ref].order.symbol, list(self.orders)
+        earlier = set(refs[: refs.index(ref)])
+        since = [fill for fill in list(self.fills.values())[self._fills_at_intent[ref] :] if fill.symbol == symbol]
+        shares = self.held_at_intent[ref] + sum(_shares(fill) for fill in since if fill.ref not in earlier)
+        found = {self.holdings.get(symbol, 0), shares}
+        for fill in sorted((fill for fill in since if fill.ref in earlier), key=lambda fill: fill.at, reverse=True):
+            shares += _shares(fill)
+            found.add(shares)
+        return frozenset(found)
 
     def pnl_usd(self, bids: Mapping[str, Decimal]) -> Decimal:
         """Return the day's own P&L after fees; holdings at their last valid bid, or the last price they traded at."""
@@ -89,6 +108,7 @@ class TradingDay:
     def _intend(self, data: Mapping[str, Any]) -> None:
         order = order_from_json(data)
         self.orders[order.ref] = OrderState(order, OrderStatus.UNKNOWN, reason="no answer is on record")
+        self._fills_at_intent[order.ref] = len(self.fills)
         self.held_at_intent[order.ref] = data.get("held", self.holdings.get(order.symbol, 0))
         self.use.reserve(order, opens=data["opens"])
 
@@ -107,8 +127,8 @@ class TradingDay:
         """Take a fill in: a new one, a corrected one, or one whose commission has come."""
         fill = fill_from_json(data)
         if fill.id in self.fills:
-            self._book(self.fills.pop(fill.id), -1)
-        self.fills[fill.id] = fill
+            self._book(self.fills[fill.id], -1)
+        self.fills[fill.id] = fill  # a corrected one keeps its place
         self._book(fill, 1)
         self.last_prices[fill.symbol] = fill.price
         state = self.orders.get(fill.ref)
@@ -128,7 +148,7 @@ class TradingDay:
 
     def _book(self, fill: Fill, times: int) -> None:
         fee = assumed_fee(fill.quantity) if fill.fee is None else fill.fee
-        shares = fill.side.sign * fill.quantity * times
+        shares = _shares(fill) * times
         self._filled[fill.ref] = self._filled.get(fill.ref, 0) + fill.quantity * times
         self.holdings[fill.symbol] = self.holdings.get(fill.symbol, 0) + shares
         self.cash_usd -= shares * fill.price + times * fee
@@ -151,6 +171,10 @@ _APPLY = {
     "fill.corrected": TradingDay._fill,
     "fill.commission": TradingDay._fill,
 }
+
+
+def _shares(fill: Fill) -> int:
+    return fill.side.sign * fill.quantity
 
 
 def order_as_json(order: Order, *, opens: bool, held: int) -> dict[str, Any]:

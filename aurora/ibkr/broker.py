@@ -8,7 +8,7 @@ from decimal import Decimal
 from operator import methodcaller
 from typing import Any, TypeVar
 
-from aurora.brokers.base import Terms
+from aurora.brokers.base import LastLook, Terms, no_objection
 from aurora.clock import Clock, SystemClock
 from aurora.errors import VenueRefusal
 from aurora.ibkr.connection import Connection
@@ -83,7 +83,7 @@ class IbkrBroker:
 
     # the port
 
-    def place_order(self, order: Order) -> OrderState:
+    def place_order(self, order: Order, last_look: LastLook = no_objection) -> OrderState:
         """Send `order`, immediate or cancel, in regular hours; the venue's word on it comes later."""
         if self._book.knows(order.ref):
             raise VenueRefusal(
@@ -91,7 +91,7 @@ class IbkrBroker:
                 means="a second one might trade twice",
                 todo="use a new ref",
             )
-        return self._run(self._place(order))
+        return self._run(self._place(order, last_look))
 
     def cancel(self, ref: str) -> None:
         """Ask for the order's cancellation; one that nobody here can cancel by its number is left as it is."""
@@ -180,7 +180,7 @@ class IbkrBroker:
 
         return self.connection.run(look())
 
-    async def _place(self, order: Order) -> OrderState:
+    async def _place(self, order: Order, last_look: LastLook) -> OrderState:
         try:
             listed = await self._contracts.listed(order.symbol)
             number = self.connection.new_id()
@@ -188,12 +188,18 @@ class IbkrBroker:
         except UnsendableOrder as refusal:  # not a byte of it went out: that is no doubt, but a no
             return self._book.refuse(order, refusal.what)
 
+        why = ""
+
         def send(client: Any) -> None:
+            nonlocal why
+            why = last_look()
+            if why:
+                return
             self._book.sending(order, number)
             client.placeOrder(number, listed.contract, made)
 
         await self.connection.send(Urgency.ORDER, send)
-        return OrderState(order, OrderStatus.PENDING)
+        return OrderState(order, OrderStatus.WITHHELD if why else OrderStatus.PENDING, reason=why)
 
     async def _read_all(self) -> None:
         """Read orders, executions, positions and values, each to its end marker; only then is it whole."""

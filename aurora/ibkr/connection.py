@@ -55,7 +55,6 @@ class Connection:
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
-        self._complaints: Complaints | None = None
         self._heard_s = 0.0
         self.malformed = ""
         """The last message that could not be read; empty is none."""
@@ -89,8 +88,6 @@ class Connection:
             with contextlib.suppress(VenueRefusal):
                 self.run(self._end(), 5)
         self._host.stop()
-        if self._complaints is not None:
-            logging.getLogger(f"{library().__name__}.Decoder").removeHandler(self._complaints)
 
     def run(self, work: Coroutine[Any, Any, T], timeout_s: float | None = None) -> T:
         """Do `work` in the loop's thread and return what comes of it. Raises VenueRefusal when it takes too long."""
@@ -142,6 +139,8 @@ class Connection:
         finally:
             if self._pending.get(end) is coming:
                 del self._pending[end]
+            if not coming.cancel() and not coming.cancelled():
+                coming.exception()  # the loss of the line came while the question waited for its turn
 
     def answered(self, end: str | tuple[str, int]) -> None:
         """Take note that an end marker came."""
@@ -171,8 +170,7 @@ class Connection:
         on("currentTime", lambda _: self.answered("currentTime"))
         on("nextValidId", self.client.updateReqId)
         logging.getLogger(name).addHandler(logging.NullHandler())  # what it says is told by us, not on standard error
-        self._complaints = Complaints(self.events)
-        logging.getLogger(f"{name}.Decoder").addHandler(self._complaints)
+        self.client.decoder.logger = Complaints(self.events)
         self.client.conn.hasData += self._on_data
         self.client.conn.hasData.error_event.connect(lambda _, error: self.events.emit("malformed", repr(error)))
         self.client.apiEnd += self._on_lost

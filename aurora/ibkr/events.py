@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
 from datetime import UTC
 from types import SimpleNamespace
@@ -39,13 +38,14 @@ class Events:
         return lambda *values: self.emit(name, *values)
 
 
-class Complaints(logging.Handler):
-    """Hears what the library logs about messages that it could not read, and tells it as an event."""
+class Complaints:
+    """Stands for the logger of one client's decoder: what it could not read becomes an event, however logs are set."""
 
     def __init__(self, events: Events) -> None:
-        super().__init__(logging.ERROR)
         self._events = events
 
-    def emit(self, record: logging.LogRecord) -> None:
-        """Tell of it."""
-        self._events.emit("malformed", record.getMessage()[:300])
+    def exception(self, text: str, *values: object) -> None:
+        """Tell of a message that could not be read."""
+        self._events.emit("malformed", (text % values if values else text)[:300])
+
+    error = critical = exception

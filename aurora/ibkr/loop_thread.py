@@ -37,7 +37,7 @@ class LoopThread:
         self._thread = threading.Thread(target=self._live, name=name, daemon=True)
 
     def _live(self) -> None:
-        asyncio.set_event_loop(self.loop)  # ib_insync asks for the thread's loop, not for the one that runs
+        asyncio.set_event_loop(self.loop)  # ib_insync looks for its loop there
         self.loop.run_forever()
 
     @property

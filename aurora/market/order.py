@@ -33,7 +33,10 @@ class OrderType(StrEnum):
 
 
 class OrderStatus(StrEnum):
-    """Aurora's own order states; UNKNOWN ends only by evidence, of an end or of NOT_RECEIVED (trading rule 8)."""
+    """Aurora's own order states; UNKNOWN ends only by evidence, of an end or of NOT_RECEIVED (trading rule 8).
+
+    WITHHELD was meant, and never left: a kill or a lockout came before its bytes went.
+    """
 
     PENDING = "PENDING"
     WORKING = "WORKING"
@@ -41,6 +44,7 @@ class OrderStatus(StrEnum):
     CANCELLED = "CANCELLED"
     REJECTED = "REJECTED"
     NOT_RECEIVED = "NOT_RECEIVED"
+    WITHHELD = "WITHHELD"
     UNKNOWN = "UNKNOWN"
 
     @property

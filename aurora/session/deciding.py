@@ -80,7 +80,7 @@ class Decider:
 
     def _weight(self, features: Mapping[str, float]) -> Decimal:
         weight = self._strategy.weight(features)
-        if not abs(weight) <= 1:
+        if not weight.is_finite() or abs(weight) > 1:
             raise ValueError(f"the weight was {weight}, it is -1 to 1")
         return weight
 

@@ -1,12 +1,17 @@
-"""The way out of a session: it ends flat, or, after a kill under `on_kill: hold`, with nothing that works."""
+"""The way out of a session: it ends flat, or, after a kill under `on_kill: hold`, with nothing that works.
+
+A venue that does not answer is asked again, for a minute; what it did not say is left, and said to be unknown.
+"""
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
 from aurora.brokers.base import Broker
-from aurora.execution.flatten import flatten_book
+from aurora.errors import VenueRefusal
+from aurora.execution.flatten import PATIENCE_S, flatten_book
 from aurora.execution.router import Decision, Router
 from aurora.session.accounting import Accounts
 from aurora.session.tally import Tally
@@ -27,7 +32,7 @@ class Left:
 
 @dataclass(frozen=True)
 class WayOut:
-    """hold: cancel, keep positions. flatten: cancel, then reduce all to zero. cancel_first: before anything else."""
+    """hold: cancel, keep positions. flatten: cancel, then reduce all to zero."""
 
     router: Router
     broker: Broker
@@ -36,30 +41,47 @@ class WayOut:
     tally: Tally
     next_ref: Callable[[], str]
 
-    def cancel_first(self) -> None:
-        """Cancel what works: after a kill it must not fill any more (rule 21)."""
-        self.broker.cancel_all()
-        self.accounts.settle()
-
     def hold(self) -> Left:
-        """Leave positions as they are, and say which (rule 3)."""
-        left = ", ".join(f"{held.quantity} {held.symbol}" for held in self.broker.positions())
-        return Left([], not left, left and f"held after the kill: {left}")
+        """Cancel what works, leave positions as they are, and say which (rules 3, 21)."""
+        clock = self.source.clock
+        until = clock.monotonic() + PATIENCE_S
+        is_asked = False
+        while True:
+            try:
+                if not is_asked:
+                    self.broker.cancel_all()
+                    is_asked = True
+                self.accounts.settle()
+                working = self.broker.open_orders()
+                left = [f"{held.quantity} {held.symbol}" for held in self.broker.positions()]
+            except VenueRefusal as refusal:
+                working, left = (), [f"unknown, since the venue did not say: {refusal.what}"]
+            else:
+                if not working:
+                    break
+                left += [f"a working order to {state.order.side} {state.order.symbol}" for state in working]
+            if clock.monotonic() >= until:
+                break
+            clock.sleep(LOOK_S)
+        return Left([], not left, f"held after the kill: {', '.join(left)}" if left else "")
 
-    def flatten(self) -> Left:
-        """Let what is in flight end, then reduce every position to zero."""
-        self._let_orders_end()
+    def flatten(self, *, is_killed: bool) -> Left:
+        """Reduce every position to zero; what is in flight may end by itself first, but not after a kill."""
+        if not is_killed:
+            self._let_orders_end()
         done = flatten_book(self.router, self.broker, self.source, self.next_ref)
         for decision in done.decisions:
             self.tally.count_decision(decision)
         for settlement in done.settlements:
             self.accounts.take(settlement)
-        return Left(done.decisions, done.flat, done.reason)
+        # A venue that holds less than the record may have told a part: a person has to look before that is flat.
+        return Left(done.decisions, done.flat and not done.drift, done.reason or done.drift)
 
     def _let_orders_end(self) -> None:
         """Give what is in flight two seconds: an immediate-or-cancel order ends by itself."""
         clock = self.source.clock
         until = clock.monotonic() + IN_FLIGHT_S
-        while self.broker.open_orders() and clock.monotonic() < until:
-            clock.sleep(LOOK_S)
-        self.accounts.settle()
+        with contextlib.suppress(VenueRefusal):  # the flatten asks again, and has more patience
+            while self.broker.open_orders() and clock.monotonic() < until:
+                clock.sleep(LOOK_S)
+            self.accounts.settle()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from decimal import Decimal
 
@@ -25,7 +26,7 @@ from aurora.session.poll import Poll
 from aurora.session.recorder import Recorder, decision_as_json, fill_as_json, order_as_json, seen_as_json
 from aurora.session.settings import SessionSettings
 from aurora.session.strategy import Strategy
-from aurora.session.tally import Tally, equity_usd
+from aurora.session.tally import Tally
 from aurora.session.timetable import Timetable
 from aurora.session.watched import WatchedQuotes
 
@@ -103,7 +104,7 @@ class Session:
         self._accounts = Accounts(settings, self.router, breaker, self.tally, unlock)
         self._alarms = Alarms(settings, breaker, self.tally, self.phases)
         self._way_out = WayOut(self.router, broker, source, self._accounts, self.tally, self._orders.next_ref)
-        self.start_equity = self._equity()
+        self._began_usd = orders.day.pnl_usd({})
 
     def run(self) -> None:
         """Trade until there is a reason to end, then leave; `ended` says why. Raises what could not be contained."""
@@ -131,15 +132,12 @@ class Session:
         return self._judge.bids
 
     def pnl_usd(self) -> Decimal:
-        """Return equity now less equity at the start, in USD, after fees."""
-        return self._equity() - self.start_equity
+        """Return what the session's fills made, in USD, after fees; what is held at its last valid bid (rule 9)."""
+        return self.router.orders.day.pnl_usd(self.bids) - self._began_usd
 
     def latest(self, symbol: str) -> Quote | None:
         """Return the newest quote of `symbol`."""
         return self._source.poll().get(symbol)
-
-    def _equity(self) -> Decimal:
-        return equity_usd(self._broker.cash(), self._broker.positions(), self.bids)
 
     # when
 
@@ -184,6 +182,15 @@ class Session:
         self._accounts.settle()
         poll = self._judge.look()
         self.phases.end_phase("quotes")
+        try:
+            self._decide(poll)
+        finally:  # also of a poll that the venue broke off: what it decided till then is on record
+            self._record(poll)
+            self.phases.end_phase("record")
+        self._alarms.look(poll)
+        self._show_progress()
+
+    def _decide(self, poll: Poll) -> None:
         self._judge.judge(poll)
         self.phases.end_phase("tripwires")
         self._decider.observe(poll)
@@ -195,10 +202,6 @@ class Session:
         self.phases.end_phase("risk")
         self._orders.route(poll)
         self.phases.end_phase("route")
-        self._record(poll)
-        self.phases.end_phase("record")
-        self._alarms.look(poll)
-        self._show_progress()
 
     def _record(self, poll: Poll) -> None:
         self._recorder.write(
@@ -211,13 +214,18 @@ class Session:
         )
 
     def _book_as_json(self) -> dict[str, object]:
-        """Return what came back since the last line, and what the account holds now."""
+        """Return what came back since the last line, and what the account holds now: null where nobody knows."""
         fills, ends = self._accounts.drain()
+        positions: dict[str, int] | None = None
+        cash: Decimal | None = None
+        with contextlib.suppress(VenueRefusal):
+            positions = {held.symbol: held.quantity for held in self._broker.positions()}
+            cash = self._broker.cash()
         return {
             "orders": [order_as_json(state) for state in ends],
             "fills": [fill_as_json(fill) for fill in fills],
-            "positions": {held.symbol: held.quantity for held in self._broker.positions()},
-            "cash": self._broker.cash(),
+            "positions": positions,
+            "cash": cash,
         }
 
     def _show_progress(self) -> None:
@@ -232,10 +240,8 @@ class Session:
 
     def _leave(self) -> None:
         """Flatten (or, after a kill under `on_kill: hold`, only cancel), and record how it went."""
-        if self.halted:
-            self._way_out.cancel_first()
         keeps = self.halted and not self.settings.flattens_on_kill
-        left: Left = self._way_out.hold() if keeps else self._way_out.flatten()
+        left: Left = self._way_out.hold() if keeps else self._way_out.flatten(is_killed=self.halted)
         self.flat, self.left = left.flat, left.reason
         self._recorder.write(
             "flatten",

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from aurora.brokers.base import Broker
-from aurora.execution.router import Router
+from aurora.errors import VenueRefusal
+from aurora.execution.router import Decision, Router, Stage
 from aurora.session.poll import Poll
 from aurora.session.settings import SessionSettings
 from aurora.session.sizing import Sizing, size_order
@@ -36,14 +37,13 @@ class Orders:
     def size(self, poll: Poll, *, reduce_only: bool) -> None:
         """Add the orders that the poll's weights come to; one in flight a symbol (trading rule 6)."""
         in_flight = {state.order.symbol for state in self._broker.open_orders()}
-        positions = {held.symbol: held.quantity for held in self._broker.positions()}
         for symbol, weight in poll.weights.items():
             quote = poll.quotes[symbol]
             if symbol in in_flight:
                 poll.note(symbol, "an order is in flight")
             elif quote is not None:
                 wish = size_order(
-                    weight, positions.get(symbol, 0), quote, poll.at, self.next_ref(), self._sizing,
+                    weight, self._router.expected(symbol), quote, poll.at, self.next_ref(), self._sizing,
                     reduce_only=reduce_only,
                 )  # fmt: skip
                 for note in wish.notes:
@@ -52,8 +52,17 @@ class Orders:
                     poll.orders.append(wish.order)
 
     def route(self, poll: Poll) -> None:
-        """Offer each order to the router."""
+        """Offer each order to the router. Raises VenueRefusal when the venue may, or may not, have got one."""
         for order in poll.orders:
-            decision = self._router.route(order, poll.quotes[order.symbol])
-            self._tally.count_decision(decision)
-            poll.decisions.append(decision)
+            try:
+                decision = self._router.route(order, poll.quotes[order.symbol])
+            except VenueRefusal as refusal:
+                if self._router.use.has_seen(order.ref):
+                    opens = self._router.use.opens[order.ref]
+                    self._take(poll, Decision(order, opens, Stage.BROKER, f"sending failed: {refusal.what}"))
+                raise
+            self._take(poll, decision)
+
+    def _take(self, poll: Poll, decision: Decision) -> None:
+        self._tally.count_decision(decision)
+        poll.decisions.append(decision)

@@ -158,10 +158,11 @@ def test_outbox_keeps_what_is_whole(tmp_path: Path) -> None:
         (tmp_path / ".outbox" / name).write_text(text)
     assert outbox.alerts() == [first, later]
     assert first.head == Head(1, "a" * 64)
-    assert outbox.push() == first  # the last that was put
-    outbox.pushed(later)
-    assert outbox.push() == first
-    outbox.pushed(first)
+    assert outbox.unreadable() == ["1.json", "2.json", "3.json"]
+    assert outbox.push() == later
+    outbox.pushed(first.seq)
+    assert outbox.push() == later  # put while an earlier one was pushed
+    outbox.pushed(later.seq)
     outbox.sent([first, later])
     assert (outbox.push(), outbox.alerts()) == (None, [])
 
@@ -229,3 +230,58 @@ def test_nothing_to_announce(desk: Lab) -> None:
     assert not desk.project.runs.exists()
     done = desk.command("verify", "--witness-git", env={"HOME": os.environ.get("HOME", "/")})
     assert done.returncode == 2
+
+
+SOUND = {"at": "2026-11-20T20:00:00Z", "what": "green", "run": "r", "profile": "sim", "seq": 7, "sha256": "a" * 64}
+UNSOUND: tuple[dict[str, object], ...] = (
+    {"at": 7}, {"at": "noon"}, {"at": "2026-11-20T20:00:00"}, {"run": ["r"]}, {"run": "r\naurora north 9 x"},
+    {"profile": None}, {"profile": {}}, {"seq": "7"}, {"seq": 7.0}, {"seq": True}, {"sha256": "A" * 64},
+    {"what": 1}, {"more": 1},
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ["000000000007-green.json", "push-000000000007.json"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "{",
+        "[" * 100_000,
+        "x" * 100_000,
+        *(json.dumps({**SOUND, **change}) for change in UNSOUND),
+    ],
+)  # fmt: skip
+def test_outbox_says_what_it_can_not_read(tmp_path: Path, name: str, text: str) -> None:
+    """A file that a power cut or somebody left is sent by nobody, stops nobody, and is not forgotten in silence."""
+    outbox = Outbox(tmp_path)
+    (tmp_path / ".outbox").mkdir()
+    (tmp_path / ".outbox" / name).write_text(json.dumps(SOUND))
+    assert (outbox.alerts(), outbox.push()) != ([], None)
+    (tmp_path / ".outbox" / name).write_text(text)
+    assert (outbox.alerts(), outbox.push(), outbox.unreadable()) == ([], None, [name])
+    assert outbox.wants_push == name.startswith("push")
+
+
+def test_outbox_waits_for_no_pipe(tmp_path: Path) -> None:
+    """A pipe or a link under an announcement's name is none, and nobody waits for it."""
+    outbox = Outbox(tmp_path)
+    (tmp_path / ".outbox").mkdir()
+    os.mkfifo(tmp_path / ".outbox" / "000000000007-green.json")
+    (tmp_path / ".outbox" / "push-000000000007.json").symlink_to("nowhere")
+    assert (outbox.alerts(), outbox.push(), len(outbox.unreadable())) == ([], None, 2)
+
+
+def test_push_that_can_not_be_read_is_pushed_all_the_same(desk: Lab) -> None:
+    """Nothing is called announced while an empty file stands where a push was to be: the ledger of now goes out."""
+    assert desk.command("runbook", "book", "--profile", "sim").returncode == 0
+    remote = remote_of(desk)
+    (desk.project.runs / ".outbox").mkdir()
+    (desk.project.runs / ".outbox" / "push-000000000002.json").touch()
+    (desk.project.runs / ".outbox" / "000000000002-green.json").touch()
+    done = desk.command("announce", "--list")
+    assert (done.returncode, "2 in runs/.outbox/ can't be read" in done.stdout) == (1, True), done.stdout
+    done = desk.command("announce")
+    assert (done.returncode, "the git witness has the head 2" in done.stdout) == (1, True), done.stdout
+    assert desk.command("verify", "--remote", str(remote)).returncode == 0
+    (desk.project.runs / ".outbox" / "000000000002-green.json").unlink()
+    assert desk.command("announce").stdout == "Everything has been announced.\n"

@@ -86,6 +86,15 @@ def test_order_works_before_it_fills(resting: Desk) -> None:
     assert [state.order.ref for state in resting.broker.open_orders()] == ["a-1"]
 
 
+def test_order_is_withheld_at_the_last_look(desk: Desk) -> None:
+    """Rule 5: what objects when the bytes are about to go keeps them here; the venue never hears of the order."""
+    state = desk.broker.place_order(make_order(quantity=5), lambda: "the kill flag is set")
+    assert (state.status, state.reason) == (OrderStatus.WITHHELD, "the kill flag is set")
+    desk.let_trade()
+    assert desk.broker.order_state("a-1") is None
+    assert (desk.broker.open_orders(), desk.broker.executions()) == ((), ())
+
+
 def test_order_fills(desk: Desk) -> None:
     """An order that the market can fill does, and is an execution, a position and money spent."""
     broker = desk.broker

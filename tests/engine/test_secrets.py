@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import base64
+import html
 import json
+import re
 from pathlib import Path
 from urllib.parse import quote, quote_plus
 
@@ -16,7 +18,7 @@ from aurora.engine.secrets import Masker, read_environment, secrets_of
 from aurora.errors import OperatorError, UsageError
 from tests.engine.kit import BASE, Lab, Recorder
 
-SECRET = "t0p/s3cr€t+4711 \"quoted\" 'x'\\n"
+SECRET = "t0p/s3cr€t+4711 <&> \"quoted\" 'x'\\n"
 """With what URL, JSON and repr quoting change."""
 
 
@@ -36,6 +38,10 @@ FORMS = {
     "URL": "https://u:" + quote(SECRET, safe="") + "@host/",
     "URL path": quote(SECRET),
     "form": quote_plus(SECRET),
+    "URL in small letters": re.sub("%..", lambda each: each[0].lower(), quote(SECRET, safe="")),
+    "HTML": html.escape(SECRET),
+    "HTML text": html.escape(SECRET, quote=False),
+    "HTML by Jinja": html.escape(SECRET).replace("&quot;", "&#34;").replace("&#x27;", "&#39;"),
     "base64": base64.b64encode(SECRET.encode()).decode(),
     "base64 at offset 1": base64.b64encode(b"u" + SECRET.encode() + b"tail").decode(),
     "base64 at offset 2": base64.b64encode(b"us" + SECRET.encode() + b"tail").decode(),

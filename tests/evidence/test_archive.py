@@ -7,14 +7,16 @@ import signal
 import subprocess
 import sys
 import tarfile
+import tempfile
 import textwrap
 from pathlib import Path
 
 import pytest
 
 from aurora.clock import SystemClock
-from aurora.errors import RecordError
-from aurora.evidence.archive import REMOVED, archive_of, archive_run, sweep
+from aurora.errors import RecordError, SigningFailed
+from aurora.evidence import archive
+from aurora.evidence.archive import REMOVED, archive_of, archive_run, sweep, unpacked
 from aurora.evidence.audit import stock_commands
 from aurora.evidence.ledger import read_ledger_text
 from tests.engine.kit import ROOT
@@ -170,3 +172,70 @@ def test_killed_anywhere_the_next_goes_on(records: Records, where: str) -> None:
     assert not folder.exists()
     lines = [event for event in read_ledger_text(records.runs).events if event.data.get("act") == "archived"]
     assert len(lines) == 1
+
+
+def brought_back(records: Records, folder: Path) -> None:
+    """Unpack an archived run beside its archive, as the manual says."""
+    subprocess.run(["tar", "-xzf", archive_of(records.runs, folder.name).name], cwd=records.runs, check=True)
+
+
+def test_an_archive_from_before_a_waiver_holds_no_later_seal(records: Records) -> None:
+    """A run that was brought back, waived and sealed again is not whole in its old archive, and is archived anew."""
+    red = records.run(good=False)
+    archive_run(red, records.key, SystemClock().now())
+    brought_back(records, red)
+    records.resume(waive=["decide"], reason="known")
+    evidence = (red / "evidence.json").read_bytes()
+    kept = red.rename(records.runs.parent / red.name)
+    assert records.found() == {"EVIDENCE_MISSING"}
+    kept.rename(red)
+    archive_run(red, records.key, SystemClock().now())
+    assert records.found() == set()
+    with unpacked(archive_of(records.runs, red.name), red.name) as there:
+        assert (there / "evidence.json").read_bytes() == evidence
+
+
+def test_what_came_into_a_run_that_was_brought_back_is_archived_too(records: Records) -> None:
+    """A review that was made after the first archive is not thrown away with the folder."""
+    folder = put_away(records)
+    brought_back(records, folder)
+    (folder / "review.alice@desk.sig").write_text("hers")
+    archive_run(folder, records.key, SystemClock().now())
+    with unpacked(archive_of(records.runs, folder.name), folder.name) as there:
+        assert (there / "review.alice@desk.sig").read_text() == "hers"
+    assert records.found() == set()
+
+
+def test_an_archive_that_the_ledger_does_not_know_is_found(records: Records) -> None:
+    """Row 16, for archives: one that is put beside the ledger is nobody's run."""
+    folder = put_away(records)
+    made = archive_of(records.runs, "2026-01-05T090000.000Z-book")
+    made.write_bytes(archive_of(records.runs, folder.name).read_bytes())
+    assert records.found() == {"RUN_UNKNOWN"}
+
+
+def test_an_archive_that_is_no_file_is_missing(records: Records) -> None:
+    """A pipe in an archive's place is said at once: nobody waits for what it may give."""
+    folder = put_away(records)
+    archive_of(records.runs, folder.name).unlink()
+    os.mkfifo(archive_of(records.runs, folder.name))
+    assert records.found() == {"ARCHIVE_MISSING"}
+
+
+def test_an_archive_that_can_not_be_unpacked_here_is_no_tampering(
+    records: Records, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Where there is no room to unpack, verify says that it could not look, and never that all is well."""
+    folder = put_away(records)
+    with monkeypatch.context() as patch:
+        patch.setattr(tempfile, "tempdir", str(tmp_path / "nowhere"))
+        with pytest.raises(RecordError, match="can't be unpacked"), unpacked(tmp_path / "x", folder.name):
+            pass
+        with pytest.raises(SigningFailed, match="signature can't be looked at"):
+            records.verify()
+    monkeypatch.setattr(archive, "unpacked", _no_room)
+    assert records.found(folder.name) == {"CANT_CHECK"}
+
+
+def _no_room(path: Path, _run: str) -> None:
+    raise RecordError(f"{path.name} can't be unpacked: No space left on device.")

@@ -13,11 +13,12 @@ from typing import Any
 
 import pytest
 
+from aurora.consent import clearing
 from aurora.evidence import signing
 from aurora.evidence.confirmations import Verifier
 from aurora.evidence.persons import listed_as_engine
 from aurora.evidence.signing import Trust
-from aurora.journal import read_journal
+from aurora.journal import Event, read_journal
 from tests.engine.kit import ROOT, bound_steps, wait_until
 from tests.evidence.people import LiveRecords, make_key
 from tests.evidence.sealed import Records, copy_of, rechained
@@ -260,3 +261,51 @@ def test_auditor_finds_a_confirmation_by_a_stranger(desk: Records, tools: Path, 
     forged = signing.sign(b"x", stranger, signing.CONFIRM).decode()
     rechained(path, set_in("prompt.answered", "signature", "sshsig", value=forged))
     assert typed(desk, tools).returncode != 0
+
+
+# ── Said twice ───────────────────────────────────────────────────────────────────────────────────────────────────────
+def test_yes_of_an_earlier_asking_is_none_of_a_later_one(desk: Records) -> None:
+    """Whoever has the engine's key can't let one signed yes answer the same question once more."""
+
+    def again(lines: Lines) -> None:
+        (asked,) = [index for index, line in enumerate(lines) if line["type"] == "prompt.answered"]
+        opened = next(line for line in lines if line["type"] == "prompt.opened")
+        lines[asked + 1 : asked + 1] = [opened, lines[asked]]
+
+    rechained(folder_of(desk) / "journal.jsonl", again)
+    assert found_of_persons(desk) >= {"CONFIRMATION"}
+    journal = folder_of(desk) / "journal.jsonl"
+    verifier = Verifier(Trust.of(desk.runs), frozenset())
+    said = [each.what for each in verifier.run(folder_of(desk).name, read_journal(journal).events, journal)]
+    assert any("no question" in what for what in said)
+
+
+def test_act_that_was_signed_once_holds_once(desk: Records, original: LiveRecords) -> None:
+    """One signed clearing does not clear the kill flag twice."""
+    act: dict[str, Any] = {
+        "act": "kill.cleared",
+        "flag": "x",
+        "reason": "over",
+        "at": "2026-11-20T20:00:00.000000Z",
+        "live": True,
+    }
+    act["signature"] = original.signatory().sign(clearing(act)).plain()
+    verifier = Verifier(Trust.of(desk.runs), frozenset())
+    at = datetime.now(UTC).isoformat()
+    first, second = (Event(number, at, "act", act) for number in (1, 2))
+    assert list(verifier.acts([first])) == []
+    assert [each.code for each in verifier.acts([first, second])] == ["CONFIRMATION"]
+
+
+def test_key_that_sealed_is_the_engines_whatever_the_list_says(desk: Records) -> None:
+    """A list that names the engine's key as a person's alone does not make it one: it signed the ledger."""
+    public = (desk.lab.root / ".keys" / "engine.pub").read_text()
+    signers = desk.runs / "allowed_signers"
+    signers.write_text(signers.read_text().replace("engine@desk", '"engine@desk"').replace("run@aurora,ledger@", "*@"))
+    with signers.open("a") as file:
+        file.write(f'bob@desk namespaces="confirm@aurora,review@aurora" {public}')
+    folder = folder_of(desk)
+    made = signing.sign((folder / "evidence.json").read_bytes(), desk.key, signing.REVIEW)
+    (folder / "review.bob@desk.sig").write_bytes(made)
+    assert "REVIEWED" not in desk.found()
+    assert "KEY_ROLE" in desk.found()

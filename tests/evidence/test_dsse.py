@@ -103,3 +103,17 @@ def test_key_that_is_not_on_disk_says_what_it_takes(records: Records, monkeypatc
     monkeypatch.setitem(__import__("sys").modules, "cryptography.hazmat.primitives.serialization", None)
     with pytest.raises(SigningFailed, match="cryptography is not installed"):
         dsse.envelope(b"{}", records.key)
+
+
+@needs_openssl
+def test_any_change_of_an_envelope_is_found(records: Records) -> None:
+    """Each byte counts, those that no signature covers too: the name of the key, a space, one more signature."""
+    folder = exported(records)
+    path = folder / dsse.FILE
+    raw = path.read_bytes()
+    assert records.found() == set()
+    made = json.loads(raw)
+    twice = json.dumps({**made, "signatures": made["signatures"] * 2}, separators=(",", ":")).encode() + b"\n"
+    for changed in (raw.replace(b"SHA256:", b"SHA255:"), raw[:-1], raw + b" ", twice, b"[" * 100_000, b"\xff"):
+        path.write_bytes(changed)
+        assert records.found() == {"SIGNATURE"}, changed[-200:]

@@ -175,6 +175,20 @@ def test_rewound_remote_is_an_alarm(records: Records, tmp_path: Path) -> None:
         witnessed_by(str(remote), DESK)
 
 
+@pytest.mark.parametrize("cut", [slice(0, 1), slice(0, 0), slice(1, 2)])
+def test_ledger_cut_by_a_commit_on_top_is_an_alarm(records: Records, remote: Path, tmp_path: Path, cut: slice) -> None:
+    """A guarded remote takes a commit that cuts the ledger in it: that is no rewinding, and is found all the same."""
+    push(records, remote)
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--branch", branch_of(DESK).removeprefix("refs/heads/"), str(remote), str(clone))
+    lines = (clone / "ledger.jsonl").read_bytes().splitlines(keepends=True)
+    (clone / "ledger.jsonl").write_bytes(b"".join(lines[cut]))
+    git(clone, "-c", "user.name=x", "-c", "user.email=x@y", "commit", "--quiet", "-am", "cut")
+    git(clone, "push", "--quiet", "origin", f"HEAD:{branch_of(DESK)}")
+    with pytest.raises(WitnessDisagrees, match="lost what it was given"):
+        push(records, remote)
+
+
 def test_guarded_remote_refuses_to_be_rewound(records: Records, remote: Path) -> None:
     """What the witness leans on: the remote itself refuses a forced push and a deletion."""
     push(records, remote)

@@ -172,3 +172,38 @@ def test_key_taken_out_counts_no_more_at_once(desk: LiveRecords) -> None:
     signatory.sign(TEXT)
     desk.drop("alice@desk")
     assert "under no person's name" in refusal(signatory).what
+
+
+@pytest.mark.parametrize(
+    ("options", "is_one"),
+    [
+        ("", True),
+        ('namespaces="*"', True),
+        ('namespaces="confirm@*"', True),
+        ('NAMESPACES="review@aurora,confirm@aurora"', True),
+        ('namespaces="file, confirm@aurora"', True),
+        ('namespaces="review@aurora"', False),
+        ('namespaces="!confirm@aurora,*"', False),
+    ],
+)
+def test_person_is_whom_ssh_keygen_lets_confirm(desk: LiveRecords, tmp_path: Path, options: str, is_one: bool) -> None:
+    """A line of `allowed_signers` written by hand names a person when ssh-keygen takes her confirmations."""
+    bob = make_key(tmp_path / "bob")
+    words = (tmp_path / "bob.pub").read_text().split()[:2]
+    desk.signers.write_text(" ".join(["bob@desk", *([options] if options else []), *words]) + "\n")
+    assert persons_of(desk.runs) == (["bob@desk"] if is_one else [])
+    taken = True
+    try:
+        assert desk.signatory(bob).sign(b"x").principal == "bob@desk"
+    except SigningFailed:
+        taken = False
+    assert taken == is_one or "," in options  # whether it takes a list with blanks or negations is ssh-keygen's
+
+
+def test_list_that_can_not_be_read_is_no_list_without_persons(desk: LiveRecords) -> None:
+    """Nobody does without a signature because nobody can say who signs."""
+    desk.signers.unlink()
+    assert persons_of(desk.runs) == []
+    desk.signers.mkdir()
+    with pytest.raises(SigningFailed, match="can't be read"):
+        persons_of(desk.runs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -10,7 +11,9 @@ from typing import Any
 import pytest
 
 from aurora.engine.execute import start_run
-from aurora.errors import OperatorError
+from aurora.engine.records import find_run
+from aurora.errors import OperatorError, RunNotFound
+from aurora.evidence.archive import archive_run
 from aurora.evidence.keys import ensure_key
 from aurora.evidence.requirements import Asking, check_requirements
 from aurora.journal import read_journal
@@ -177,3 +180,17 @@ def test_sub_runbook_is_evidence_of_itself(records: Records) -> None:
     folder = records.run("outer", profile="paper")
     assert verdict(records, profile="paper")["run"] == folder.name
     assert 'its day was "monday", not "friday"' in refusal(records, profile="paper", day="friday")
+
+
+def test_archived_evidence_is_none_until_it_is_brought_back(records: Records) -> None:
+    """A run that went into its archive refuses, says where it lies, and counts again once it is unpacked."""
+    folder = records.run("book", profile="paper")
+    archive_run(folder, records.key, now())
+    why = refusal(records, profile="paper")
+    assert f"tar -xzf {folder.name}.tar.gz" in why
+    other = records.run("book", profile="paper", good=False)
+    assert f"{other.name} came nearest" in refusal(records, profile="paper")  # what was read is nearer
+    with pytest.raises(RunNotFound, match="archived"):
+        find_run(records.lab.project, folder.name)
+    subprocess.run(["tar", "-xzf", f"{folder.name}.tar.gz"], cwd=records.runs, check=True)
+    assert verdict(records, profile="paper")["run"] == folder.name

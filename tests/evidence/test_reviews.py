@@ -153,3 +153,11 @@ def test_review_goes_aside_with_the_evidence_that_it_was_of(lab: Lab, tmp_path: 
     (aside,) = folder.glob("sealed-*")
     assert (aside / "review.alice@desk.sig").exists()
     assert desk.found() == set()
+
+
+def test_review_that_is_gone_is_missed(desk: LiveRecords, folder: Path) -> None:
+    """The ledger knows who reviewed: to take the file away does not undo it."""
+    reviewed(desk)
+    (folder / "review.alice@desk.sig").unlink()
+    assert desk.found() == {"REVIEW_MISSING"}
+    assert desk.verify(folder.name).whole == []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from aurora.clock import SystemClock
+from aurora.evidence.archive import archive_of, archive_run
 from tests.engine.kit import bound_steps
-from tests.evidence.sealed import Records
+from tests.evidence.people import LiveRecords, Says
+from tests.evidence.sealed import Records, codes
 
 
 @pytest.fixture(scope="module")
@@ -89,3 +93,117 @@ def test_a_time_that_is_none_is_a_finding_like_any_other(records: Records) -> No
             assert "LEDGER_SIGNATURE" in records.found()
     finally:
         records.ledger.write_bytes(raw)
+
+
+@pytest.mark.parametrize("name", ["evidence.json", "evidence.json.sig", "journal.jsonl", "report.md"])
+def test_what_is_no_file_is_none(records: Records, name: str) -> None:
+    """A pipe in a file's place is found at once: verify waits for nobody to write into it."""
+    path = min(records.runs.glob(f"2*/{name}"))
+    raw = path.read_bytes()
+    path.unlink()
+    try:
+        os.mkfifo(path)
+        assert records.found() & {"EVIDENCE_MISSING", "SUBJECT_DIGEST"}
+        assert records.found(path.parent.name) & {"EVIDENCE_MISSING", "SUBJECT_DIGEST"}
+    finally:
+        path.unlink()
+        path.write_bytes(raw)
+
+
+def test_evidence_that_is_nested_too_deep_is_found(records: Records) -> None:
+    """Evidence that no reader reads is a finding, and keeps no other run from being verified."""
+    path = min(records.runs.glob("2*/evidence.json"))
+    raw = path.read_bytes()
+    try:
+        path.write_bytes(b"[" * 100_000)
+        assert records.found() == {"SIGNATURE", "EVIDENCE_NOT_SEALED"}
+    finally:
+        path.write_bytes(raw)
+
+
+@pytest.fixture(scope="module")
+def newer(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LiveRecords]:
+    """A live desk with a run that alice confirmed and reviewed, one that was waived and sealed twice, one archived."""
+    with bound_steps():
+        records = LiveRecords(tmp_path_factory.mktemp("newer") / "project")
+        records.lab.book("""
+            params:
+              profile: {type: string, default: real}
+            steps:
+              - {id: look, gate: 1 == 2}
+        """, "waived")  # fmt: skip
+        archived = records.confirm(records.live_desk(Says(yes=False))).folder
+        archive_run(archived, records.key, SystemClock().now())
+        records.confirm(book="waived")
+        records.go_on(waive=["look"], reason="it is known")
+        records.confirm()
+        done = records.lab.command("review", "last", env={"AURORA_PERSON_KEY": str(records.alice)})
+        assert done.returncode == 0, done.stderr
+        assert records.found() == {"REVIEWED"}
+        assert archive_of(records.runs, archived.name).is_file()
+        yield records
+
+
+def _blob(raw: bytes) -> bytes:
+    body = raw.partition(b"-----BEGIN SSH SIGNATURE-----")[2].partition(b"-----END SSH SIGNATURE-----")[0]
+    return b"".join(body.split())
+
+
+def newer_files(records: Records) -> list[Path]:
+    """Return the files of runs, the archives, the ledger and its signature."""
+    runs = [path for path in sorted(records.runs.glob("2*/**/*")) if path.is_file() and "inbox" not in path.parts]
+    return [*runs, *sorted(records.runs.glob("*.tar.gz")), records.ledger, records.runs / "ledger.jsonl.sig"]
+
+
+def is_found(records: Records) -> bool:
+    """Return whether verify of all finds something, or says no more that the run was reviewed."""
+    result = records.verify()
+    return not result.is_good or "REVIEWED" not in codes(result)
+
+
+def change_newer(records: Records, data: st.DataObject, paths: list[Path]) -> None:
+    """Change one of the files, and see that it is found."""
+    path = data.draw(st.sampled_from(paths), label="file")
+    raw = path.read_bytes()
+    changed = data.draw(tampering(raw), label="tampering")
+    try:
+        path.write_bytes(changed)
+        if not is_found(records):
+            # White space in an armor, and text after it, say nothing; the seal's own signature is held by its hash.
+            is_armor = path.name.startswith("review.") or path.name == "ledger.jsonl.sig"
+            assert changed == raw or (is_armor and _blob(changed) == _blob(raw))
+        else:
+            assert changed != raw
+    finally:
+        path.write_bytes(raw)
+
+
+WITH_ALL = settings(deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@settings(WITH_ALL, max_examples=60)
+@given(data=st.data())
+def test_any_change_of_a_review_an_archive_or_a_signature_is_found(newer: LiveRecords, data: st.DataObject) -> None:
+    """Reviews, archives, the ledger's signature, and the seal that a waiver set aside: each change of each is found."""
+    kinds = ("review.", "ledger.jsonl.sig")
+    paths = [path for path in newer_files(newer) if path.name.startswith(kinds) or path.suffix == ".gz"]
+    change_newer(newer, data, [*paths, *newer.runs.glob("2*/sealed-*/*")])
+
+
+@pytest.mark.nightly
+@settings(WITH_ALL, max_examples=1_500)
+@given(data=st.data())
+def test_any_change_of_any_file_of_a_live_desk_is_found(newer: LiveRecords, data: st.DataObject) -> None:
+    """The same for every file there, confirmations in the journals among them."""
+    change_newer(newer, data, newer_files(newer))
+
+
+def test_each_file_of_a_live_desk_is_missed(newer: LiveRecords) -> None:
+    """Every file there that is taken away is missed."""
+    for path in newer_files(newer):
+        raw = path.read_bytes()
+        path.unlink()
+        try:
+            assert is_found(newer), path.name
+        finally:
+            path.write_bytes(raw)

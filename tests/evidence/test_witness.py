@@ -98,3 +98,13 @@ def test_head_is_received_when_its_line_was_written(records: Records, seconds: i
     head = records.head()
     at = datetime.fromisoformat(read_ledger_text(records.runs).events[-1].ts) + timedelta(seconds=seconds)
     assert codes(records.verify(witnesses=[Witnessed(head.seq, head.sha256, at)])) == found
+
+
+def test_message_that_nobody_can_read_witnesses_nothing(records: Records, tmp_path: Path) -> None:
+    """A saved file that is nested without end holds no head, and says so."""
+    saved = tmp_path / "saved.json"
+    for text in ("[" * 100_000, '{"a":' * 100_000, "[" * 5_000 + "]" * 5_000):
+        assert list(witnesses_in(text)) == []
+        saved.write_text(text)
+        done = records.lab.command("verify", "--witness-file", str(saved))
+        assert (done.returncode, "holds no head of the desk" in done.stderr) == (2, True), done.stderr

@@ -47,8 +47,9 @@ class Book:
             self.source.script = script
 
     def flatten(self, patience_s: float = 60) -> Flattening:
-        """Flatten the book."""
+        """Flatten the book, what it holds put on record first."""
         refs = count(1)
+        self.router.orders.adopt(self.broker.positions())
         return flatten_book(self.router, self.broker, self.source, lambda: f"f-{next(refs)}", patience_s=patience_s)
 
 

@@ -18,7 +18,7 @@ from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.limits import OrderLimits
 from aurora.risk.tripwires import TripwireLimits
-from tests.execution.unruly_venue import UnrulyVenue
+from tests.execution.unruly_venue import PRICE, UnrulyVenue
 from tests.trading import ScriptedQuotes, make_orders, steady
 
 SYMBOLS = ("SPY", "TSLA", "IBM")
@@ -40,8 +40,11 @@ class Case:
         self.alarms: list[str] = []
 
     def flatten(self, patience_s: float | None = None, **more: object) -> Flattening:
-        """Flatten it all."""
+        """Flatten it all, what it holds put on record first."""
         refs = count(1)
+        if self.venue.book == self.venue._told:
+            held = [Position(symbol, shares, PRICE) for symbol, shares in self.venue.book.items()]
+            self.orders.adopt(held)
         flatten = Flatten(
             self.router, self.venue, self.source, lambda: f"f-{next(refs)}", patience_s=patience_s,
             on_alarm=self.alarms.append, **more,  # type: ignore[arg-type]
@@ -68,13 +71,13 @@ def test_lost_order_is_sent_again_only_after_evidence(tmp_path: Path) -> None:
     place = case.venue.place_order
     sent_s = []
 
-    def lossy(order: Order) -> OrderState:
+    def lossy(order: Order, *_: object) -> OrderState:
         sent_s.append(case.source.clock.monotonic())
         if len(sent_s) == 1:
             raise VenueRefusal("the connection was reset")
         return place(order)
 
-    case.venue.place_order = lossy  # type: ignore[method-assign]
+    case.venue.place_order = lossy  # type: ignore[assignment,method-assign]
     assert case.flatten().flat
     assert len(sent_s) == 2
     assert sent_s[1] - sent_s[0] >= 35
@@ -87,11 +90,11 @@ def test_order_that_nothing_explains_is_never_sent_again(tmp_path: Path) -> None
     case = Case(tmp_path, 0, calm_s=0)
     case.venue.book = case.venue._told = {"SPY": 10}
 
-    def swallow(order: Order) -> OrderState:
+    def swallow(order: Order, *_: object) -> OrderState:
         case.venue._told[order.symbol] = 8
         raise VenueRefusal("the connection was reset")
 
-    case.venue.place_order = swallow  # type: ignore[method-assign]
+    case.venue.place_order = swallow  # type: ignore[assignment,method-assign]
     done = case.flatten(patience_s=200)
     assert not done.flat
     assert done.reason == "left after 200 s: 8 SPY; SPY: what was sent before has no end yet"
@@ -125,12 +128,12 @@ def test_cancels_go_first(tmp_path: Path) -> None:
         calls.append("cancel")
         cancel_all()
 
-    def place_and_tell(order: Order) -> OrderState:
+    def place_and_tell(order: Order, *_: object) -> OrderState:
         calls.append("place")
         return place(order)
 
     case.venue.cancel_all = cancel_and_tell  # type: ignore[method-assign]
-    case.venue.place_order = place_and_tell  # type: ignore[method-assign]
+    case.venue.place_order = place_and_tell  # type: ignore[assignment,method-assign]
     assert case.flatten().flat
     assert calls == ["cancel", "place", "place", "place"]
 

@@ -230,14 +230,14 @@ def test_each_fill_is_told_once(door: Door) -> None:
     assert (second.fills, second.ended) == ((), ())
 
 
-def fail(order: Order) -> OrderState:
+def fail(order: Order, *_: object) -> OrderState:
     """Stand for a broker whose line is down."""
     raise VenueRefusal("the line is down")
 
 
 def test_failed_send_still_counts(door: Door) -> None:
     """When sending fails nobody knows whether the venue has the order: it stays counted and its ref stays used."""
-    door.broker.place_order = fail  # type: ignore[method-assign]
+    door.broker.place_order = fail  # type: ignore[assignment,method-assign]
     with pytest.raises(VenueRefusal):
         door.offer()
     assert door.router.use.notional_usd > 0
@@ -248,7 +248,7 @@ def test_unknown_order_counts_as_reducing_and_as_exposure(door: Door) -> None:
     """Trading rule 5: what an order without an answer may still sell can't be sold again, not even by a flatten."""
     door.hold(5)
     place = door.broker.place_order
-    door.broker.place_order = fail  # type: ignore[method-assign]
+    door.broker.place_order = fail  # type: ignore[assignment,method-assign]
     with pytest.raises(VenueRefusal):
         door.offer("b-1", Side.SELL, 3)
     door.broker.place_order = place  # type: ignore[method-assign]

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 
+from aurora.brokers.base import LastLook, no_objection
 from aurora.clock import ManualClock
 from aurora.errors import VenueRefusal
 from aurora.market.order import Fill, Order, OrderState, OrderStatus
@@ -60,7 +61,7 @@ class UnrulyVenue:
     def _delay(self, most_s: float) -> float:
         return self._random.random() * most_s if self.clock.monotonic() < self.calm_s else 0.0
 
-    def place_order(self, order: Order) -> OrderState:
+    def place_order(self, order: Order, last_look: LastLook = no_objection) -> OrderState:
         """Lose it, reject it, lose the answer, or take it: immediate or cancel, filled in parts within seconds."""
         self._pass()
         if order.ref in self.received:

@@ -13,6 +13,7 @@ from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 
+from aurora.brokers.base import LastLook, no_objection
 from aurora.clock import ManualClock
 from aurora.execution.order_journal import Book, OrderJournal
 from aurora.execution.router import Router
@@ -43,7 +44,7 @@ class VenueOnDisk:
         """Return the refs that reached the venue."""
         return self.path.read_text().split()
 
-    def place_order(self, order: Order) -> OrderState:
+    def place_order(self, order: Order, last_look: LastLook = no_objection) -> OrderState:
         self.on_send("before")
         with self.path.open("a") as file:
             file.write(f"{order.ref}\n")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 import threading
 import time
@@ -13,10 +12,11 @@ from typing import Any
 import pytest
 
 from aurora.gateway.running import RunningGateway
+from tests.gateway.kit import skip_without
 
-if importlib.util.find_spec("ibapi") is None:
-    pytest.skip("ibapi is not installed (ibapi-stable holds it)", allow_module_level=True)
+skip_without("ibapi")
 
+# ruff: noqa: E402
 from ibapi.client import EClient
 from ibapi.contract import Contract
 from ibapi.execution import ExecutionFilter

@@ -107,7 +107,7 @@ def test_session_first_learns_what_became_of_open_orders(tmp_path: Path) -> None
 
 
 def test_foreign_execution_locks_the_session_out(tmp_path: Path) -> None:
-    """Trading rule 2: an execution of somebody else's order on a dedicated account is an anomaly."""
+    """Trading rule 2: an execution of somebody else's order on a dedicated account is an anomaly; nor is that flat."""
 
     class Shared(FakeServices):
         def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
@@ -119,7 +119,8 @@ def test_foreign_execution_locks_the_session_out(tmp_path: Path) -> None:
     request = SessionRequest(Mode.LIVE, ("SPY",), "x", steps=20)
     result = run_session(services, request, Attempt("a", tmp_path / "a"))
     assert result.anomalies[0].startswith("foreign execution theirs: BUY 5 SPY")
-    assert (result.locked_out, result.flat) == (True, True)
+    assert (result.locked_out, result.flat) == (True, False)
+    assert result.left == "the venue holds nothing, asked twice; the record adds up to -5 SPY"
 
 
 DIES = """

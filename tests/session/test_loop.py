@@ -363,7 +363,7 @@ def fail() -> Decimal:
     ("answer", "said"),
     [
         (fail, "model fallback: SPY: ZeroDivisionError: no volatility"),
-        (lambda: Decimal("NaN"), "model fallback: SPY: InvalidOperation"),
+        (lambda: Decimal("NaN"), "model fallback: SPY: ValueError: the weight was NaN"),
         (lambda: Decimal(2), "model fallback: SPY: ValueError: the weight was 2, it is -1 to 1"),
     ],
 )
@@ -494,11 +494,11 @@ def drain_poor_accounts(monkeypatch: pytest.MonkeyPatch) -> None:
         if isinstance(self.source, Poor):
             place = broker.place_order
 
-            def place_order(order: Any) -> Any:
+            def place_order(order: Any, *more: Any) -> Any:
                 broker._cash = Decimal(1)  # type: ignore[attr-defined]
-                return place(order)
+                return place(order, *more)
 
-            broker.place_order = place_order  # type: ignore[method-assign]
+            broker.place_order = place_order  # type: ignore[assignment,method-assign]
         return broker
 
     monkeypatch.setattr(FakeServices, "open_broker", open_broker)

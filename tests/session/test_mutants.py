@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from aurora.brokers.simulated import SimulatedBroker
 from aurora.execution import order_journal
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.halts import HaltWatch
@@ -24,7 +25,6 @@ from aurora.session import run as runner
 from aurora.session.accounting import Accounts
 from aurora.session.bars import Bars
 from aurora.session.deciding import Decider
-from aurora.session.leaving import WayOut
 from aurora.session.outcry import Outcry
 from tests.session import (
     test_bad_input,
@@ -83,7 +83,7 @@ MUTANTS: list[tuple[Guard, Callable[..., None], dict[str, Any]]] = [
     ((loop, "REDUCING_POLLS", 0), test_loop.test_last_three_polls_only_reduce, {}),
     ((KillSwitch, "is_set", False), test_loop.test_kill_flag_halts_before_the_next_poll, {}),
     ((KillSwitch, "is_set", False), test_loop.test_kill_is_seen_while_waiting, {}),
-    ((WayOut, "cancel_first", does_nothing), test_loop.test_kill_cancels_what_is_in_flight, {}),
+    ((SimulatedBroker, "cancel_all", does_nothing), test_loop.test_kill_cancels_what_is_in_flight, {}),
     ((Lockout, "require_none", does_nothing), test_lockouts.test_anomaly_locks_live_out_on_disk, {}),
     ((Lockout, "stands", False), test_lockouts.test_lock_of_another_session_stops_this_one, {}),
     ((Outcry, "lock_out", does_nothing), test_lockouts.test_lock_is_there_before_the_flatten, {}),
