@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 from aurora.alerts.base import Alert, Delivery, Priority, tell
 from aurora.alerts.notifiers import build_notifiers
-from aurora.brokers.base import Broker
+from aurora.brokers.base import Broker, ProbedBroker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import Clock, SystemClock
 from aurora.engine.context import Context
@@ -65,13 +65,13 @@ class Desk:
         self.environment = os.environ if environment is None else environment
         self._accounts: dict[int, Account] = {}
 
-    def open_quotes(self, spec: str) -> QuoteSource:
+    def open_quotes(self, spec: str, mode: Mode = Mode.SHADOW) -> QuoteSource:
         """Open the quote source that `spec` names; paths in it are relative to the project.
 
-        `ibkr` is the profile's account: by its own client id for live sessions, by another beside them for all others.
+        `ibkr` is the profile's account: by its own client id for a live session, by another beside it for all others.
         """
         if spec.strip() == IBKR:
-            return self._account(SENDS if self.profile.mode == Mode.LIVE else SHADOW).quotes()
+            return self._account(SENDS if mode is Mode.LIVE else SHADOW).quotes()
         return open_quotes(spec, root=self.project)
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
@@ -86,11 +86,15 @@ class Desk:
             return self._account(SENDS).broker()
         return self._simulated(source)
 
-    def open_venue(self, source: QuoteSource | None = None) -> Broker:
-        """Return the profile's venue, to look at."""
-        if self.profile.venue != SIMULATED:
-            return self._account(VENUE_CHECK).broker()
-        return self._simulated(source)
+    def open_venue(self, stack: ExitStack) -> Broker:
+        """Connect to the profile's venue to look at it; a simulated one has nothing to close."""
+        return self._look(VENUE_CHECK, stack)
+
+    def open_probe(self, stack: ExitStack) -> tuple[ProbedBroker, QuoteSource]:
+        """Connect to the profile's account to probe its settings. Raises ProfileError on the simulated venue."""
+        account = self._account(VENUE_CHECK)
+        stack.callback(account.close)
+        return account.broker(), account.quotes()
 
     def _simulated(self, source: QuoteSource | None) -> Broker:
         return SimulatedBroker(
@@ -109,7 +113,7 @@ class Desk:
             source = self.open_quotes("dummy")
             stack.callback(source.close)
             return self._simulated(source), source
-        from aurora.ibkr.connection import ClientIdInUse  # noqa: PLC0415 - as in `_account`
+        from aurora.ibkr.handshake import ClientIdInUse  # noqa: PLC0415 - as in `_account`
 
         try:
             account = self._account(SENDS)
@@ -124,9 +128,12 @@ class Desk:
 
     def open_observer(self, stack: ExitStack) -> Broker:
         """Connect to the profile's account to look at it; a simulated one has nothing to close."""
+        return self._look(RECONCILE, stack)
+
+    def _look(self, offset: int, stack: ExitStack) -> Broker:
         if self.profile.venue == SIMULATED:
             return self._simulated(None)
-        account = self._account(RECONCILE)
+        account = self._account(offset)
         stack.callback(account.close)
         return account.broker()
 

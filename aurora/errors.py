@@ -10,6 +10,7 @@
         RunNotFound          no such run
         ResumeRefused        the run can't go on as it is (finished, runbook changed)
       VenueRefusal           a broker or quote source said no, or said nothing                        exit 1
+        VenueSilent          it did not answer in time
       SafetyStop             Aurora stopped itself: kill flag, lockout, breach                        exit 3
       RecordError            a journal or report can't be written or does not hold together          exit 1
         JournalWriteError    the disk refused a journal line
@@ -78,6 +79,10 @@ class ResumeRefused(OperatorError):
 
 class VenueRefusal(AuroraError):
     """A broker or quote source said no, or said nothing."""
+
+
+class VenueSilent(VenueRefusal):
+    """A venue did not answer in time; what became of what was asked is not known."""
 
 
 class SafetyStop(AuroraError):

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, growth, kill, lint, memory, peers, session, start, ticks, verify
+from benchmarks import engine, growth, kill, lint, memory, peers, session, start, ticks, verify, wire
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -29,8 +29,10 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "kill": kill.measure,
     "session": session.measure,
     "ticks": ticks.measure,
+    "wire": wire.measure,
+    "hour": wire.measure_hour,
 }
-NIGHTLY = ("growth", "records", "ticks")
+NIGHTLY = ("growth", "records", "ticks", "hour")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -62,7 +64,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--only", action="append", choices=BENCHMARKS, metavar="NAME", help=f"one of: {names}")
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is measured (default 7)")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="steps in a row (default 200)")
-    parser.add_argument("--nightly", action="store_true", help="growth and ticks, too: 10,000 steps, 1,000,000 ticks")
+    parser.add_argument(
+        "--nightly", action="store_true", help="growth, ticks, hour, too: 10,000 steps, 1,000,000 ticks"
+    )
     parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
     parser.add_argument(
         "--folder", type=Path, default=ROOT / "runs", help="where to run; a sync costs what the disk there asks (runs/)"

@@ -132,7 +132,7 @@ class _Desk(SimpleNamespace):
         super().__init__(project=folder, kill_switch=KillSwitch(folder), profile=load_profile(ROOT, "sim"))
         self.cancelled: list[float] = []
 
-    def open_quotes(self, _: str) -> _Steady:
+    def open_quotes(self, *_: object) -> _Steady:
         """Return the steady quote."""
         return _Steady()
 

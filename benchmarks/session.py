@@ -105,7 +105,7 @@ class _Desk(SimpleNamespace):
     def __init__(self, folder: Path) -> None:
         super().__init__(project=folder, kill_switch=KillSwitch(folder), profile=load_profile(ROOT, "sim"))
 
-    def open_quotes(self, _: str) -> _Steady:
+    def open_quotes(self, *_: object) -> _Steady:
         """Return the steady quotes."""
         return _Steady()
 

@@ -59,7 +59,8 @@ def _replay(folder: Path, ticks: int) -> Mapping[str, float]:
     return {EARLY: early, LATE: late, TOOK: took / ticks * 1e6}
 
 
-def _resident_mib() -> float:
+def resident_mib() -> float:
+    """Return what this process holds in memory. Linux only."""
     found = re.search(r"VmRSS:\s+(\d+)", Path("/proc/self/status").read_text())
     assert found is not None
     return int(found[1]) / 1024
@@ -79,7 +80,7 @@ def replay(folder: Path, ticks: int) -> None:
 
     def look(elapsed_s: float, _: float | None, __: str) -> None:
         if not early and elapsed_s >= ticks // len(SYMBOLS) * TICK_MS / 10_000:
-            early.append(_resident_mib())
+            early.append(resident_mib())
 
     desk = Desk(ROOT, load_profile(ROOT, "sim"), {})
     request = SessionRequest(Mode.SHADOW, SYMBOLS, f"replay:{folder / 'data'}", poll_sec=Decimal(1))
@@ -89,7 +90,7 @@ def replay(folder: Path, ticks: int) -> None:
     took = time.perf_counter() - began
     if result.anomalies:
         raise SystemExit(f"the session did not see the day: {result.anomalies[0]}")
-    sys.stdout.write(f"{early[0]} {_resident_mib()} {took}\n")
+    sys.stdout.write(f"{early[0]} {resident_mib()} {took}\n")
 
 
 if __name__ == "__main__":

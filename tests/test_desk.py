@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,7 @@ from aurora.engine.faults import RunbookError
 from aurora.errors import ProfileError, VenueRefusal
 from aurora.market.mode import Mode
 from aurora.session.services import Services
+from tests.ibkr.desk import until
 from tests.trading import ScriptedQuotes, give_models, make_profile, write_lean
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -82,7 +84,7 @@ def test_venue_port_and_account_agree(
     profile = make_profile(venue=venue, live=venue == "live", mode="live", account={"id": account})
     desk = Desk(tmp_path, profile, environment)
     with pytest.raises(ProfileError, match="Account, port and profile do not agree") as caught:
-        desk.open_venue()
+        desk.open_venue(ExitStack())
     assert said in caught.value.what
     with pytest.raises(ProfileError):
         desk.open_quotes("ibkr")
@@ -92,6 +94,26 @@ def test_real_quotes_need_an_account(tmp_path: Path) -> None:
     """`ibkr` on the simulated venue is refused; nothing stands in for it."""
     with pytest.raises(ProfileError, match="no account at IBKR"):
         make_desk(tmp_path).open_quotes("ibkr")
+
+
+def test_only_a_live_session_takes_the_id_that_sends(tmp_path: Path, start_gateway: Any) -> None:
+    """Trading rule 4: quotes of a live session come by IB_CLIENT_ID, all others beside it; checks have a third id."""
+    gateway = start_gateway({"scenario": "ids"})
+    profile = make_profile(venue="paper", mode="live", account={"id": "DU1234567"})
+    desk = Desk(tmp_path, profile, {"IB_PORT": str(gateway.port), "IB_CLIENT_ID": "20"})
+
+    def clients() -> list[int]:
+        return [session.client_id for session in gateway.call(gateway.gateway.all_sessions)]
+
+    with ExitStack() as stack:
+        for take, expected in (
+            (lambda: desk.open_quotes("ibkr"), [24]),
+            (lambda: desk.open_quotes("ibkr", Mode.LIVE), [20, 24]),
+            (lambda: desk.open_probe(stack)[1], [20, 22, 24]),
+        ):
+            stack.callback(take().close)
+            assert clients() == expected
+    until(lambda: clients() == [], "the end of all")
 
 
 def test_venue_that_nothing_listens_at_is_refused(tmp_path: Path) -> None:

@@ -16,11 +16,11 @@ from typing import Any
 import pytest
 
 from aurora.alerts.base import Alert, Delivery
-from aurora.brokers.base import Broker
+from aurora.brokers.base import Broker, ProbedBroker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import Clock, ManualClock
 from aurora.engine.profiles import load_profile
-from aurora.errors import VenueRefusal
+from aurora.errors import ProfileError, VenueRefusal
 from aurora.execution.order_journal import Book, OrderJournal
 from aurora.market.mode import Mode
 from aurora.market.order import Order, Side
@@ -142,14 +142,21 @@ class FakeServices:
         self.clock = ManualClock(START)
         self.kill_switch = KillSwitch(self.project)
 
-    def open_quotes(self, spec: str) -> QuoteSource:
+    def open_quotes(self, spec: str, mode: Mode = Mode.SHADOW) -> QuoteSource:
         return self.source if self.source is not None else open_quotes(spec, root=self.project)
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
-        self.brokers.append(self.open_venue(source))
+        self.brokers.append(self._simulated(source))
         return self.brokers[-1]
 
-    def open_venue(self, source: QuoteSource | None = None) -> Broker:
+    def open_venue(self, stack: ExitStack) -> Broker:
+        del stack
+        return self._simulated(None)
+
+    def open_probe(self, stack: ExitStack) -> tuple[ProbedBroker, QuoteSource]:
+        raise ProfileError("nobody probes a simulated venue")
+
+    def _simulated(self, source: QuoteSource | None) -> Broker:
         return SimulatedBroker(
             quote_of=lambda symbol: None if source is None else source.poll().get(symbol),
             clock=self.clock if source is None else source.clock,
@@ -159,11 +166,11 @@ class FakeServices:
     def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
         source = self.open_quotes("dummy")
         stack.callback(source.close)
-        return self.open_venue(source), source
+        return self._simulated(source), source
 
     def open_observer(self, stack: ExitStack) -> Broker:
         del stack
-        return self.open_venue()
+        return self._simulated(None)
 
     def strategy(self) -> Strategy:
         return self.model or ScoreStrategy("bold", LinearModel({"bias": 1.0}), Decimal("0.01"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
@@ -65,3 +66,26 @@ class Broker(Protocol):
 
     def server_time(self) -> datetime:
         """Return the venue's own clock, aware UTC."""
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a venue takes orders of a stock. tick: USD. min_size, size_increment: shares."""
+
+    tick: Decimal
+    min_size: Decimal
+    size_increment: Decimal
+
+
+class ProbedBroker(Broker, Protocol):
+    """A broker whose venue has settings of its own that can be in the way of orders."""
+
+    def what_if(self, symbol: str, bid: Decimal) -> str:
+        """Ask what one share at half of `bid` (USD) would cost; return why orders would be refused, "" if they are not.
+
+        No order stays. Raises VenueSilent when the venue does not answer the question, VenueRefusal when it took the
+        question for an order.
+        """
+
+    def terms(self, symbol: str) -> Terms:
+        """Return how orders of `symbol` are taken. Raises VenueRefusal when the venue does not know it."""

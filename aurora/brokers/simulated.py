@@ -11,7 +11,7 @@ from decimal import ROUND_HALF_UP, Decimal
 from aurora.brokers.base import LastLook, no_objection
 from aurora.clock import Clock
 from aurora.errors import VenueRefusal
-from aurora.market.order import Fill, Order, OrderState, OrderStatus, Side
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType, Side
 from aurora.market.position import Position
 from aurora.market.quote import Quote
 
@@ -168,7 +168,7 @@ class SimulatedBroker:
             return self._end(order.ref, 0, "trading was halted")
         if price is None or not math.isfinite(price) or price <= 0:
             return self._end(order.ref, 0, "the far side was empty")
-        if (price - order.limit) * order.side.sign > 0:
+        if order.type is OrderType.LIMIT and (price - order.limit) * order.side.sign > 0:
             return self._end(order.ref, 0, f"the far touch was {price}, the limit {order.limit}")
         quantity = min(order.quantity, displayed)
         if quantity > 0:

@@ -7,8 +7,8 @@ share it, and it must outlive them all, so it lies in no run's folder. The lines
                      days without an end, in words)
     days.resolved    unlock: a person unlocked the mode after that, with what became of them as the root cause
     session.joined   session, capital_usd
-    order.intent     ref, symbol, side, quantity, limit, decided, decision_mid, opens, held (signed shares of the symbol
-                     that the venue had confirmed): synced before the order is sent
+    order.intent     ref, symbol, side, quantity, limit, type, decided, decision_mid, opens, held (signed shares of the
+                     symbol that the venue had confirmed): synced before the order is sent
     order.state      ref, status, filled, reason: what the venue said, or UNKNOWN and why
     fill             ref, symbol, side, quantity, price, fee (null: not told yet), at, execution_id, revision
     fill.corrected, fill.commission   the same fill again, as it is now

@@ -10,7 +10,7 @@ from typing import Any
 
 from aurora.clock import iso
 from aurora.journal import Event
-from aurora.market.order import Fill, Order, OrderState, OrderStatus, Side
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType, Side
 from aurora.risk.limits import DayUse, assumed_fee
 
 
@@ -202,6 +202,7 @@ def order_from_json(data: Mapping[str, Any]) -> Order:
         limit=Decimal(data["limit"]),
         decided=datetime.fromisoformat(data["decided"]),
         decision_mid=Decimal(data["decision_mid"]),
+        type=OrderType(data.get("type", OrderType.LIMIT)),
     )
 
 

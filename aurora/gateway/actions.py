@@ -12,8 +12,8 @@ from aurora.gateway import data_requests, messages, order_layout
 from aurora.gateway.bends import Bend
 from aurora.gateway.messages import error
 from aurora.gateway.moment import Moment
-from aurora.gateway.orders import OrderType, Terms, TimeInForce, VenueOrder
-from aurora.market.order import Side
+from aurora.gateway.orders import Terms, TimeInForce, VenueOrder
+from aurora.market.order import OrderType, Side
 
 
 class Action(Protocol):

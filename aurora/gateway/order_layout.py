@@ -10,8 +10,9 @@ from decimal import Decimal
 
 from aurora.gateway.listings import ContractQuery, venue_time
 from aurora.gateway.messages import Message, Out, contract_fields
-from aurora.gateway.orders import OrderType, VenueOrder
+from aurora.gateway.orders import VenueOrder
 from aurora.gateway.wire import FieldError, Fields
+from aurora.market.order import OrderType
 
 NO_FA_PROFILE = 177
 _UNSET_LONG = "9223372036854775807"

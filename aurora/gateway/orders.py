@@ -8,14 +8,7 @@ from decimal import Decimal
 from enum import StrEnum
 
 from aurora.gateway.listings import Listing
-from aurora.market.order import Side
-
-
-class OrderType(StrEnum):
-    """The order types that the gateway matches."""
-
-    MARKET = "MKT"
-    LIMIT = "LMT"
+from aurora.market.order import OrderType, Side
 
 
 class TimeInForce(StrEnum):

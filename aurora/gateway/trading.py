@@ -11,9 +11,9 @@ from aurora.gateway.gateway import Call, Gateway
 from aurora.gateway.listings import Listing
 from aurora.gateway.messages import error
 from aurora.gateway.order_layout import OrderRequest, Preview
-from aurora.gateway.orders import OrderType, Status, Terms, TimeInForce, VenueOrder
+from aurora.gateway.orders import Status, Terms, TimeInForce, VenueOrder
 from aurora.gateway.session import Session
-from aurora.market.order import Side
+from aurora.market.order import OrderType, Side
 
 MAX_ORDER_ID = 2**31 - 1
 _INVALID = "Error validating request.-'bW' : cause - "

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
+from operator import methodcaller
 from typing import Any, TypeVar
 
-from aurora.brokers.base import LastLook, no_objection
+from aurora.brokers.base import LastLook, Terms, no_objection
 from aurora.clock import Clock, SystemClock
 from aurora.errors import VenueRefusal
 from aurora.ibkr.connection import Connection
@@ -15,8 +16,9 @@ from aurora.ibkr.contracts import Contracts, Listed, UnsendableOrder
 from aurora.ibkr.governor import Urgency
 from aurora.ibkr.library import library
 from aurora.ibkr.order_book import OrderBook
+from aurora.ibkr.what_if import WhatIf
 from aurora.market.link import LinkState
-from aurora.market.order import Fill, Order, OrderState, OrderStatus, Side
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType, Side
 from aurora.market.position import Position
 
 CASH_TAGS = ("SettledCash", "TotalCashBalance", "CashBalance", "TotalCashValue")
@@ -43,6 +45,7 @@ class IbkrBroker:
         self._told: dict[str, Position] = {}
         self._is_reading_positions = False
         self._values: dict[str, Decimal] = {}
+        self._what_if = WhatIf(connection)
         self._is_whole = False
         self._time: tuple[int, float] = (0, 0.0)
         self._odd = ""
@@ -126,9 +129,9 @@ class IbkrBroker:
         return self._whole(self._cash)
 
     def server_time(self) -> datetime:
-        """Return the venue's own clock; whole seconds are all that it tells."""
+        """Return the venue's own clock: the middle of the whole second, which is all that it tells."""
         self._run(self.connection.ask("currentTime", lambda client: client.reqCurrentTime()))
-        return datetime.fromtimestamp(self._time[0], UTC)
+        return datetime.fromtimestamp(self._time[0] + 0.5, UTC)
 
     def refresh(self) -> None:
         """Ask for everything anew, and return when each part has come to its end marker. Raises VenueRefusal."""
@@ -142,10 +145,16 @@ class IbkrBroker:
         """Disconnect."""
         self.connection.close()
 
+    def terms(self, symbol: str) -> Terms:
+        """Return how the venue takes orders of `symbol`. Raises VenueRefusal when it does not know it."""
+        listed = self._run(self._contracts.listed(symbol))
+        return Terms(listed.tick, listed.min_size, listed.size_increment)
+
     def what_if(self, symbol: str, bid: Decimal) -> str:
         """Ask what a one-share order far below the bid would cost, send none, and return why orders would be refused.
 
-        An empty answer means that orders are taken. Afterwards it is looked at that no order is open because of it.
+        An empty answer means that orders are taken. Afterwards it is looked at that no order came of it. Raises
+        VenueSilent when the question is not answered, VenueRefusal when it was taken for an order.
         """
         return self._run(self._probe(symbol, bid), self.connection.address.timeout_s * 4)
 
@@ -214,33 +223,26 @@ class IbkrBroker:
         probe = Order(f"what-if-{now:%H%M%S%f}", symbol, Side.BUY, 1, price, now, bid)
         number = self.connection.new_id()
         made = _ib_order(probe, listed, number, self.connection.address.account)
-        made.whatIf = True
-        said: list[str] = []
+        before = {state.order.ref for state in self._book.states()}
+        try:
+            return await self._what_if.ask(number, listed.contract, made)
+        finally:
+            await self._read_all()
+            await self._refuse_new_orders(symbol, before)
 
-        def hear(id_: int, code: int, text: str, *_: Any) -> None:
-            if id_ == number:
-                said.append(f"{code}: {text}")
-                self.connection.answered(("what-if", number))
-
-        def answer(id_: int, *_: Any) -> None:
-            if id_ == number:
-                self.connection.answered(("what-if", number))
-
-        self.connection.events.on("error", hear)
-        self.connection.events.on("openOrder", answer)
-        await self.connection.ask(
-            ("what-if", number), lambda client: client.placeOrder(number, listed.contract, made), Urgency.ORDER
-        )
-        await self._read_all()
-        left = [state for state in self._book.states() if state.order.ref == probe.ref and not state.status.is_final]
-        if left and self._book.told_of(probe.ref):
-            await self.connection.send(Urgency.CANCEL, lambda client: client.cancelOrder(number))
+    async def _refuse_new_orders(self, symbol: str, before: set[str]) -> None:
+        """Raise VenueRefusal for an order that was not there before a question was asked; send its cancellation."""
+        new = {state.order.ref for state in self._book.states()} - before
+        for ref in new:
+            number = self._book.order_id(ref)
+            if number is not None:
+                await self.connection.send(Urgency.CANCEL, methodcaller("cancelOrder", number))
+        if new:
             raise VenueRefusal(
-                f"The what-if probe {probe.ref} became an order; its cancellation was sent.",
-                means="TWS took a question for an order",
+                f"A what-if order of {symbol} became an order ({', '.join(sorted(new))}); its cancellation was sent.",
+                means="TWS took a question for an order, or somebody else trades in the account",
                 todo="look for it in TWS, and see its API settings",
             )
-        return "; ".join(said)
 
     def _on_lost(self) -> None:
         self._is_whole = False
@@ -280,8 +282,9 @@ class IbkrBroker:
 
 
 def _ib_order(order: Order, listed: Listed, number: int, account: str) -> Any:
-    """Return an order as the wire has it: limit, immediate or cancel, whole shares, regular hours."""
-    if order.limit % listed.tick:
+    """Return an order as the wire has it: limit or market, immediate or cancel, whole shares, regular hours."""
+    is_limit = order.type is OrderType.LIMIT
+    if is_limit and order.limit % listed.tick:
         raise UnsendableOrder(f"The limit {order.limit} of {order.ref} is not on the tick of {listed.tick} USD.")
     if Decimal(order.quantity) < listed.min_size:
         raise UnsendableOrder(f"{order.quantity} {order.symbol} is less than the venue takes: {listed.min_size}.")
@@ -289,8 +292,8 @@ def _ib_order(order: Order, listed: Listed, number: int, account: str) -> Any:
         orderId=number,
         action=str(order.side),
         totalQuantity=float(order.quantity),
-        orderType="LMT",
-        lmtPrice=float(order.limit),
+        orderType=str(order.type),
+        **({"lmtPrice": float(order.limit)} if is_limit else {}),
         tif="IOC",
         account=account,
         orderRef=order.ref,

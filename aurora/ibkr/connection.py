@@ -16,11 +16,12 @@ import random
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
-from aurora.errors import VenueRefusal
+from aurora.errors import VenueRefusal, VenueSilent
 from aurora.ibkr.address import Address
 from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.events import Complaints, Events
 from aurora.ibkr.governor import Governor, Urgency
+from aurora.ibkr.handshake import Handshake
 from aurora.ibkr.library import library
 from aurora.ibkr.loop_thread import LoopHost, LoopThread
 from aurora.market.link import WELL, LinkState
@@ -49,8 +50,8 @@ class Connection:
         self._pending: dict[str | tuple[str, int], asyncio.Future[None]] = {}
         self._down = "the connection was not opened"
         self._farms: set[str] = set()
-        self._delayed: set[str] = set()
-        self._refused: asyncio.Future[None] | None = None
+        self._delayed: dict[str, str] = {}
+        self._handshake: Handshake | None = None
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
@@ -102,7 +103,7 @@ class Connection:
     def link_state(self) -> LinkState:
         """Return what is wrong with the line; see `aurora.market.link`."""
         down = self._down or ", ".join(sorted(self._farms))
-        delayed = ", ".join(sorted(self._delayed))
+        delayed = ", ".join(f"{symbol} ({why})" for symbol, why in sorted(self._delayed.items()))
         return LinkState(down, delayed) if down or delayed else WELL
 
     # in the loop's thread
@@ -171,6 +172,7 @@ class Connection:
         logging.getLogger(name).addHandler(logging.NullHandler())  # what it says is told by us, not on standard error
         self.client.decoder.logger = Complaints(self.events)
         self.client.conn.hasData += self._on_data
+        self.client.conn.hasData.error_event.connect(lambda _, error: self.events.emit("malformed", repr(error)))
         self.client.apiEnd += self._on_lost
 
     async def _begin(self) -> None:
@@ -187,28 +189,10 @@ class Connection:
 
     async def _connect(self) -> None:
         """Open a socket, check whose account answers, and have everything read. Raises VenueRefusal."""
-        where, limit = self.address, self.address.timeout_s
         self._down = "connecting"
-        self._refused = self._loop.create_future()
-        connecting = asyncio.ensure_future(self.client.connectAsync(where.host, where.port, where.client_id, limit))
-        await asyncio.wait({connecting, self._refused}, return_when=asyncio.FIRST_COMPLETED)
-        try:
-            if self._refused.done():
-                connecting.cancel()
-                with contextlib.suppress(BaseException):
-                    await connecting
-                self._refused.result()
-            await connecting
-        except VenueRefusal:
-            self.client.disconnect()
-            raise
-        except TimeoutError:
-            raise self._silent(limit) from None
-        except OSError as error:
-            raise self._unreached(error) from error
-        finally:
-            if not self._refused.done():
-                self._refused.cancel()
+        self._farms.clear()  # the venue tells of each anew
+        self._handshake = Handshake(self.client, self.address)
+        await self._handshake.make()
         self.epoch += 1
         self._heard_s = self._loop.time()
         try:
@@ -243,9 +227,13 @@ class Connection:
                 continue
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE_S)
-            with contextlib.suppress(VenueRefusal, OSError):
+            try:
                 await self._connect()
                 pause = FIRST_PAUSE_S
+            except VenueRefusal as refusal:
+                self._down = refusal.what
+            except Exception as error:  # noqa: BLE001 - who keeps the line must not end by a fault of one try
+                self._down = f"connecting failed: {error!r}"
 
     async def _see_whether_alive(self) -> None:
         try:
@@ -259,7 +247,13 @@ class Connection:
         self._down = f"the connection to {self.address.shown} was lost: {why}"
         for coming in self._pending.values():
             if not coming.done():
-                coming.set_exception(VenueRefusal(f"The connection to {self.address.shown} was lost."))
+                coming.set_exception(
+                    VenueRefusal(
+                        f"The connection to {self.address.shown} was lost: {why}.",
+                        means="what was asked is not known",
+                        todo="look whether TWS or IB Gateway runs, is logged in, and trusts this machine's address",
+                    )
+                )
         if self.client.conn.isConnected():
             self.client.conn.transport.abort()
         self.client.reset()
@@ -275,11 +269,13 @@ class Connection:
     def _on_malformed(self, text: str) -> None:
         self.malformed = text
         self._down = f"the venue sent what can't be read: {text}"
+        if self._handshake is not None:
+            self._handshake.refuse_unreadable(text)
 
-    def _on_error(self, _id: int, code: int, text: str, *_: object) -> None:
+    def _on_error(self, number: int, code: int, text: str, *_: object) -> None:
         what = meaning(code)
-        if what is Meaning.IN_USE and self._refused is not None and not self._refused.done():
-            self._refused.set_exception(_in_use(self.address))
+        if what is Meaning.IN_USE and self._handshake is not None:
+            self._handshake.refuse_in_use()
         elif what is Meaning.LINK_DOWN:
             self._down = f"{code}: {text}"
         elif what in (Meaning.LINK_BACK, Meaning.LINK_LOST_DATA):
@@ -291,10 +287,27 @@ class Connection:
             self.events.emit("farm_back")
         elif what is Meaning.COMPETING:
             self._farms.add(f"{code}: {text}")
+        elif what is Meaning.REJECTED and number < 0:
+            self._refuse_all(f"{code}: {text}")
 
-    def mark_delayed(self, symbol: str, *, is_delayed: bool) -> None:
-        """Take note of whether a symbol's quotes are delayed."""
-        (self._delayed.add if is_delayed else self._delayed.discard)(symbol)
+    def _refuse_all(self, said: str) -> None:
+        """Fail each request that has no number: TWS refuses them with a message that names none (Read-Only API)."""
+        for end, coming in self._pending.items():
+            if isinstance(end, str) and not coming.done():
+                coming.set_exception(
+                    VenueRefusal(
+                        f"{self.address.shown} refused a request ({end}): {said}.",
+                        means="orders, positions and cash are not known, and nothing is assumed",
+                        todo="see TWS: Global Configuration, API, Settings; Read-Only API has to be off",
+                    )
+                )
+
+    def mark_delayed(self, symbol: str, why: str) -> None:
+        """Take note of why a symbol's quotes are not real-time, the first reason stays; "" when they are."""
+        if why:
+            self._delayed.setdefault(symbol, why)
+        else:
+            self._delayed.pop(symbol, None)
 
     def _read_again(self, *, is_lost: bool) -> None:
         """After 1101 and 1102 everything is read anew: fills that came in between are told by nobody."""
@@ -315,32 +328,12 @@ class Connection:
 
         self._reading = asyncio.ensure_future(read())  # a task that nobody holds may be collected before it ends
 
-    def _silent(self, seconds: float, asked: str = "") -> VenueRefusal:
-        return VenueRefusal(
+    def _silent(self, seconds: float, asked: str = "") -> VenueSilent:
+        return VenueSilent(
             f"{self.address.shown} did not answer within {seconds:g} s{asked}.",
             means="nothing is known of it, and nothing is assumed",
             todo="look whether TWS or IB Gateway hangs, waits for a login, or has the API switched off",
         )
-
-    def _unreached(self, error: OSError) -> VenueRefusal:
-        said = "nothing listens there" if isinstance(error, ConnectionRefusedError) else str(error)
-        return VenueRefusal(
-            f"{self.address.shown} can't be reached: {said}.",
-            means="no order and no quote can be had; nothing was sent",
-            todo="start TWS or IB Gateway, log in, and see its API settings: port, and which addresses it trusts",
-        )
-
-
-class ClientIdInUse(VenueRefusal):
-    """Another program is connected by the client id (326)."""
-
-
-def _in_use(address: Address) -> VenueRefusal:
-    return ClientIdInUse(
-        f"Another program is connected to {address.shown} as client {address.client_id} (326).",
-        means="only the client that placed an order can cancel it, so two can't share a number; nothing was sent",
-        todo="end the other session, or take another IB_CLIENT_ID",
-    )
 
 
 def _farm(text: str) -> str:

@@ -17,6 +17,7 @@ from operator import methodcaller
 from typing import Any
 
 from aurora.clock import Clock, SystemClock
+from aurora.errors import VenueRefusal
 from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts
@@ -78,6 +79,8 @@ class IbkrQuotes:
 
     def subscribe(self, symbols: Sequence[str]) -> None:
         """Ask for quotes of `symbols`. Raises VenueRefusal naming the first that the venue does not know."""
+        if not symbols:
+            raise VenueRefusal("Quotes of no symbol were asked for.", means="nothing can be decided", todo="name one")
         for symbol in symbols:
             self._sides[symbol] = _Sides()
         self._connection.run(self._subscribe_all(), self._connection.address.timeout_s + len(symbols))
@@ -114,7 +117,7 @@ class IbkrQuotes:
             listed = await self._contracts.listed(symbol)
             number = self._connection.new_id()
             self._by_request[number] = symbol
-            self._connection.mark_delayed(symbol, is_delayed=False)
+            self._connection.mark_delayed(symbol, "")
             wanted = methodcaller("reqMktData", number, listed.contract, "", False, False, [])
             await self._connection.send(Urgency.REQUEST, wanted)
 
@@ -165,12 +168,12 @@ class IbkrQuotes:
     def _on_type(self, number: int, kind: int) -> None:
         symbol = self._by_request.get(number)
         if symbol is not None:
-            self._connection.mark_delayed(symbol, is_delayed=kind != REAL_TIME)
+            self._connection.mark_delayed(symbol, "" if kind == REAL_TIME else f"market data type {kind}")
 
-    def _on_error(self, number: int, code: int, _text: str, *_: Any) -> None:
+    def _on_error(self, number: int, code: int, text: str, *_: Any) -> None:
         symbol = self._by_request.get(number)
         if symbol is not None and meaning(code) in (Meaning.DELAYED, Meaning.NO_CONTRACT, Meaning.READ_ONLY):
-            self._connection.mark_delayed(symbol, is_delayed=True)
+            self._connection.mark_delayed(symbol, f"{code}: {text}")
 
 
 def _quote(symbol: str, sides: _Sides) -> Quote | None:

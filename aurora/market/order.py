@@ -25,6 +25,13 @@ class Side(StrEnum):
         return Side.SELL if self is Side.BUY else Side.BUY
 
 
+class OrderType(StrEnum):
+    """How an order is priced. Market orders are for a flatten on a person's word alone (trading rule 22)."""
+
+    LIMIT = "LMT"
+    MARKET = "MKT"
+
+
 class OrderStatus(StrEnum):
     """Aurora's own order states; UNKNOWN ends only by evidence, of an end or of NOT_RECEIVED (trading rule 8).
 
@@ -52,6 +59,7 @@ class Order:
 
     ref: Aurora's own name of the order (IB's orderRef), unique for ever.
     decided: aware UTC instant of the decision; decision_mid: USD a share at that instant.
+    type: a market order trades at any price; its limit is only what it is valued at, and is not sent.
     """
 
     ref: str
@@ -61,6 +69,7 @@ class Order:
     limit: Decimal
     decided: datetime
     decision_mid: Decimal
+    type: OrderType = OrderType.LIMIT
 
 
 @dataclass(frozen=True)

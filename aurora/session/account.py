@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -57,9 +58,10 @@ def read_account(services: Services, recording: str) -> Account:
     The simulated venue lives as long as a session does: with a `recording` its book is what that session left, without
     one it is what every session starts from. Raises VenueRefusal, OperatorError or RecordError.
     """
-    venue = services.open_venue()
-    held, cash = [Holding(each.symbol, each.quantity) for each in venue.positions()], venue.cash()
-    working, flat = len(venue.open_orders()), not held
+    with ExitStack() as stack:
+        venue = services.open_venue(stack)
+        held, cash = [Holding(each.symbol, each.quantity) for each in venue.positions()], venue.cash()
+        working, flat = len(venue.open_orders()), not held
     source = f"the {venue.name} venue's opening book"
     if recording:
         cap = Decimal(0)
@@ -79,10 +81,11 @@ class VenueClock:
 
 def read_venue_clock(services: Services) -> VenueClock:
     """Return the absolute difference between the two clocks; half the time of asking counts as the venue's."""
-    venue = services.open_venue()
-    before = services.clock.now()
-    theirs = venue.server_time()
-    after = services.clock.now()
+    with ExitStack() as stack:
+        venue = services.open_venue(stack)
+        before = services.clock.now()
+        theirs = venue.server_time()
+        after = services.clock.now()
     ours = before + (after - before) / 2
     drift = abs((theirs - ours).total_seconds())
     return VenueClock(round(Decimal(str(drift)), 3), services.profile.venue != "simulated")

@@ -6,7 +6,7 @@ from datetime import datetime
 from decimal import Decimal
 
 from aurora.brokers.base import Broker
-from aurora.market.link import link_state_of
+from aurora.market.link import LinkState, link_state_of
 from aurora.market.quote import Quote
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.halts import HaltWatch
@@ -43,6 +43,8 @@ class Judge:
         self._halts = HaltWatch(settings.halt_end_s)
         self._links = LinkWatch(settings.breaker.link_down_s)
         self._looked_s: float | None = None
+        self._excused: datetime | None = None
+        """When the venue's nightly restart was last seen to go on."""
         self._newest: dict[str, datetime] = {}
 
     def look(self) -> Poll:
@@ -59,6 +61,9 @@ class Judge:
         poll.quotes = self._source.poll()
         self._source.drain()  # what this very look saw stands in `quotes`
         lines = {"quotes": link_state_of(self._source), self._broker.name: link_state_of(self._broker)}
+        if self._settings.venue_restart.covers(poll.at):
+            self._excused = poll.at
+            lines = {name: LinkState(delayed=state.delayed) for name, state in lines.items()}
         for anomaly in self._links.check(lines, now_s):
             self._breaker.trip(anomaly)
         return poll
@@ -74,14 +79,16 @@ class Judge:
             late = check_sequence(symbol, quote, self._newest.get(symbol))
             holds = self._halts.check(symbol, (*found, *late), poll.at)
             self._note_time(poll, symbol, quote)
-            self._breaker.count_poll(symbol, holds)
+            if self._excused != poll.at:
+                self._breaker.count_poll(symbol, holds)
             if holds:
                 poll.holds[symbol] = holds
                 self._tally.holds += 1
             elif quote is not None and quote.bid is not None:
                 self.bids[symbol] = quote.bid
         ticks = [quote.at for quote in poll.quotes.values() if quote is not None]
-        self._breaker.count_ticks((poll.at - max(ticks, default=self._times.started)).total_seconds())
+        expected = [self._times.started, *([] if self._excused is None else [self._excused])]
+        self._breaker.count_ticks((poll.at - max(ticks, default=max(expected))).total_seconds())
 
     def _note_time(self, poll: Poll, symbol: str, quote: Quote | None) -> None:
         """Note the newest tick; one from the future is held for that, and would make all that follow look old."""

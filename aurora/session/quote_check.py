@@ -12,6 +12,7 @@ from aurora.market.quote import Quote
 from aurora.quotes.base import PriorCloses, QuoteSource
 from aurora.risk.caps import CapsCheck, check_caps
 from aurora.risk.tripwires import TripwireLimits, check_prior_close, check_quote
+from aurora.session.first_quotes import first_quotes
 from aurora.session.services import Services
 from aurora.session.settings import caps_of, tripwire_limits
 
@@ -97,7 +98,7 @@ def check_caps_at_prices(services: Services, symbols: list[str], quotes: str) ->
     """Hold the profile's caps against each other and against the asks that the source `quotes` has now."""
     with closing(services.open_quotes(quotes)) as source:
         source.subscribe(symbols)
-        asks = {symbol: None if quote is None else quote.ask for symbol, quote in source.poll().items()}
+        asks = {symbol: None if quote is None else quote.ask for symbol, quote in first_quotes(source).items()}
     return check_caps(caps_of(services.profile), asks)
 
 

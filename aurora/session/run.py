@@ -64,7 +64,9 @@ def run_session(
     """
     lockout = _require_ready(services, request)
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes))))
+        source = stack.enter_context(
+            contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes, request.mode)))
+        )
         source.subscribe(request.symbols)
         broker = services.open_broker(request.mode, source)
         equity = equity_usd(broker.cash(), broker.positions(), {})

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Protocol
 
 from aurora.alerts.base import Alert, Delivery
-from aurora.brokers.base import Broker
+from aurora.brokers.base import Broker, ProbedBroker
 from aurora.clock import Clock
 from aurora.market.mode import Mode
 from aurora.profile import Profile
@@ -40,8 +40,8 @@ class Services(Protocol):
     def environment(self) -> Mapping[str, str]:
         """The environment, the project's `.env` under it."""
 
-    def open_quotes(self, spec: str) -> QuoteSource:
-        """Open the quote source that `spec` names. Raises UsageError or VenueRefusal."""
+    def open_quotes(self, spec: str, mode: Mode = Mode.SHADOW) -> QuoteSource:
+        """Open the quote source that `spec` names, for a session in `mode`. Raises UsageError or VenueRefusal."""
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
         """Return the broker of a session in `mode`: its own simulated book, or the profile's venue when live.
@@ -49,8 +49,14 @@ class Services(Protocol):
         Raises VenueRefusal when profile, mode and venue do not agree.
         """
 
-    def open_venue(self, source: QuoteSource | None = None) -> Broker:
-        """Return the profile's venue, to look at. Raises VenueRefusal when it can't be reached."""
+    def open_venue(self, stack: ExitStack) -> Broker:
+        """Connect to the profile's venue to look at it; `stack` closes it. Raises VenueRefusal when it can't."""
+
+    def open_probe(self, stack: ExitStack) -> tuple[ProbedBroker, QuoteSource]:
+        """Connect to the profile's account to probe the venue's settings, quotes included; `stack` closes both.
+
+        Raises VenueRefusal when it can't be reached, ProfileError where there is none.
+        """
 
     def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
         """Connect to the profile's account to bring it to zero, with quotes of what it holds; `stack` closes both.

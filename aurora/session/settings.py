@@ -11,6 +11,7 @@ from typing import Any
 from aurora.errors import UsageError
 from aurora.market.hours import parse_time
 from aurora.market.mode import Mode
+from aurora.market.restart import RestartWindow
 from aurora.profile import Profile
 from aurora.risk.caps import Caps
 from aurora.risk.circuit_breaker import BreakerLimits
@@ -47,6 +48,7 @@ class SessionSettings:
     until: time | None
     start_after_open_min: Decimal
     end_before_close_min: Decimal
+    venue_restart: RestartWindow
     capital_usd: Decimal
     min_trade_usd: Decimal
     daily_loss_limit_usd: Decimal
@@ -84,6 +86,7 @@ def settle_settings(request: SessionRequest, profile: Profile, equity_usd: Decim
         until=None if request.until is None else parse_time(request.until),
         start_after_open_min=Decimal(session.start_after_open_min),
         end_before_close_min=Decimal(session.end_before_close_min),
+        venue_restart=RestartWindow(*(parse_time(session.venue_restart[edge]) for edge in ("from", "to"))),
         capital_usd=capital,
         min_trade_usd=Decimal(risk.min_trade_usd),
         daily_loss_limit_usd=_share(capital, risk.daily_loss_limit_pct),

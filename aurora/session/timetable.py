@@ -10,6 +10,7 @@ from aurora.clock import Clock, iso
 from aurora.errors import UsageError
 from aurora.market.calendar import session_hours
 from aurora.market.hours import exchange_day, in_new_york
+from aurora.market.mode import Mode
 from aurora.session.settings import SessionSettings
 
 
@@ -35,6 +36,8 @@ class Timetable:
         starts, ends = self._bounds(day)
         if now >= ends:
             raise _no_trading(now, f"on this day sessions run from {iso(starts)} to {iso(ends)}")
+        if settings.mode is Mode.LIVE:
+            ends = self._before_restart(now, ends)
         while self._clock.now() < starts and not is_interrupted():
             self._clock.sleep(min(1.0, round((starts - self._clock.now()).total_seconds(), 6)))
         self.started, self._zero = self._clock.now(), self._clock.monotonic()
@@ -45,6 +48,13 @@ class Timetable:
         if ends <= self.started:
             raise UsageError(f"The session would end at {iso(ends)}, it would start at {iso(self.started)}.")
         self.ends = ends
+
+    def _before_restart(self, now: datetime, ends: datetime) -> datetime:
+        """Return when a live session ends: none runs across the venue's nightly restart. Raises UsageError in it."""
+        window = self._settings.venue_restart
+        if window.covers(now):
+            raise _no_trading(now, f"the venue restarts between {window.starts:%H:%M} and {window.ends:%H:%M} New York")
+        return min(ends, window.next_start(now))
 
     def _bounds(self, day: date) -> tuple[datetime, datetime]:
         """Return from when to when sessions of `day` run."""

@@ -11,7 +11,7 @@ import pytest
 from aurora.brokers.base import Broker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.errors import VenueRefusal
-from aurora.market.order import OrderStatus, Side
+from aurora.market.order import OrderStatus, OrderType, Side
 from tests.gateway.conftest import StandingQuotes
 from tests.gateway.kit import LIBRARIES, is_installed
 from tests.ibkr.desk import VenueDesk, until
@@ -46,6 +46,7 @@ def gateway(request: pytest.FixtureRequest) -> Desk:
     venue = VenueDesk(start({"scenario": "contract", "rules": []}, source=quotes), quotes)
     request.addfinalizer(venue.close)
     quotes.set("SPY", bid="168.00", ask="168.01")
+    venue.gateway.advance(1)  # the venue looks at its quotes as its time passes
     broker = venue.broker()
 
     def let_trade() -> None:
@@ -177,6 +178,15 @@ def test_orders_are_told_in_the_order_they_came(desk: Desk) -> None:
         desk.broker.place_order(make_order(f"a-{number}"))
     desk.let_trade()
     assert [state.order.ref for state in desk.broker.orders()] == ["a-0", "a-1", "a-2", "a-3"]
+
+
+def test_market_order_trades_beyond_its_limit(desk: Desk) -> None:
+    """A market order fills at the far touch, whatever its limit values it at; a limit order there does not."""
+    for ref, kind in (("a-1", OrderType.LIMIT), ("a-2", OrderType.MARKET)):
+        desk.broker.place_order(make_order(ref, limit="150.00", type=kind))
+        desk.let_trade()
+    assert [state.status for state in desk.broker.orders()] == [OrderStatus.CANCELLED, OrderStatus.FILLED]
+    assert [fill.price for fill in desk.broker.executions()] == [Decimal("168.01")]
 
 
 def test_refused_order_says_why(desk: Desk) -> None:

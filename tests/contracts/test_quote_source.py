@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
+from aurora.clock import ManualClock
 from aurora.errors import VenueRefusal
+from aurora.gateway.running import RunningGateway
+from aurora.ibkr.account import Account
+from aurora.ibkr.address import Address
+from aurora.ibkr.connection import Connection
+from aurora.ibkr.quotes import IbkrQuotes
 from aurora.market.mode import Mode
 from aurora.market.quote import Quote
 from aurora.quotes.base import QuoteSource
@@ -17,6 +23,7 @@ from aurora.quotes.sources import open_quotes
 from aurora.session.run import Attempt, run_session
 from aurora.session.settings import SessionRequest
 from aurora.session.watched import WatchedQuotes
+from tests.gateway.kit import LIBRARIES, is_installed
 from tests.trading import FakeServices, write_lean
 
 Open = Callable[[], QuoteSource]
@@ -28,7 +35,37 @@ def record_session(root: Path) -> None:
     run_session(FakeServices(root), request, Attempt("recorded", root))
 
 
-@pytest.fixture(params=["dummy", "lean seconds", "lean ticks", "recorded", "watched"])
+GATEWAY = "gateway"
+"""The adapter over a simulated gateway, with the client that is installed: ib_async, or ib_insync."""
+
+
+class VenueTime(ManualClock):
+    """Time that passes at the machine and at the venue together; what the venue said by then has been heard."""
+
+    def __init__(self, gateway: RunningGateway, start: datetime) -> None:
+        super().__init__(start)
+        self._gateway = gateway
+        self.connection: Connection | None = None
+
+    def sleep(self, seconds: float) -> None:
+        assert self.connection is not None
+        for _ in range(round(seconds / TICK_S)):
+            self.advance(TICK_S)
+            self._gateway.advance(TICK_S)
+            self.connection.run(self.connection.ask("currentTime", lambda client: client.reqCurrentTime()))
+
+
+def open_gateway_quotes(start_gateway: Callable[..., RunningGateway]) -> IbkrQuotes:
+    """Return the adapter's quotes of a gateway of its own."""
+    plain = {"scenario": "contract", "seed": 5, "settings": {"max_messages_per_s": 100_000}}  # a clock asks often
+    gateway = start_gateway(plain, symbols=("SPY", "IBM"))
+    clock = VenueTime(gateway, gateway.gateway.now())
+    account = Account(Address("127.0.0.1", gateway.port, 8, "DU1234567", spacing_s=0), clock=clock)
+    clock.connection = account.connection
+    return account.quotes()
+
+
+@pytest.fixture(params=["dummy", "lean seconds", "lean ticks", "recorded", "watched", GATEWAY])
 def kind(request: pytest.FixtureRequest) -> str:
     """Return the implementation that the contract is held against."""
     return str(request.param)
@@ -41,8 +78,10 @@ def symbols(kind: str) -> list[str]:
 
 
 @pytest.fixture
-def open_source(kind: str, tmp_path: Path) -> Iterator[Open]:
+def open_source(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Open]:
     """Return a function that opens the source anew, the same each time."""
+    if kind == GATEWAY and not any(map(is_installed, LIBRARIES)):
+        pytest.skip("no client of Interactive Brokers is installed")
     write_lean(tmp_path / "data")
     if kind == "recorded":
         record_session(tmp_path)
@@ -50,6 +89,9 @@ def open_source(kind: str, tmp_path: Path) -> Iterator[Open]:
     opened: list[QuoteSource] = []
 
     def open_it() -> QuoteSource:
+        if kind == GATEWAY:
+            opened.append(open_gateway_quotes(request.getfixturevalue("start_gateway")))
+            return opened[-1]
         source = open_quotes(spec, root=tmp_path)
         opened.append(WatchedQuotes(source) if kind == "watched" else source)
         return opened[-1]
@@ -68,6 +110,7 @@ def look(source: QuoteSource, steps: list[float]) -> list[dict[str, Quote | None
     return seen
 
 
+TICK_S = 0.25
 STEPS = [1.0, 0.25, 0.25, 5.0, 0.5, 13.0, 5.0]
 
 
@@ -153,9 +196,12 @@ def test_prices_are_decimals_or_missing(open_source: Open, symbols: list[str]) -
             assert isinstance(quote.ask_size, int)
 
 
-def test_source_ends(open_source: Open, symbols: list[str]) -> None:
-    """A recorded or generated source is exhausted some day, and says so."""
+def test_source_ends(open_source: Open, symbols: list[str], kind: str) -> None:
+    """A recorded or generated source is exhausted some day, and says so; a venue's never is."""
     source = open_source()
+    if kind == GATEWAY:
+        assert source.exhausted is False
+        return
     source.subscribe(symbols)
     source.poll()
     ended = [source.exhausted]
@@ -164,10 +210,10 @@ def test_source_ends(open_source: Open, symbols: list[str]) -> None:
     assert [*ended, source.exhausted] == [False, True]
 
 
-def test_nobody_takes_it_for_the_market(open_source: Open) -> None:
-    """Trading rule 18: generated and recorded quotes are never real-time, and have a name for the report."""
+def test_nobody_takes_it_for_the_market(open_source: Open, kind: str) -> None:
+    """Trading rule 18: a venue's quotes alone are real-time, and each source has a name for the report."""
     source = open_source()
-    assert source.realtime is False
+    assert source.realtime is (kind == GATEWAY)
     assert source.name
 
 

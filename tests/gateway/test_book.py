@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from aurora.gateway.listings import Listings
-from aurora.gateway.orders import OrderType, Status, Terms, TimeInForce, VenueOrder
+from aurora.gateway.orders import Status, Terms, TimeInForce, VenueOrder
 from aurora.gateway.venue import Venue
-from aurora.market.order import Side
+from aurora.market.order import OrderType, Side
 from tests.gateway.venues import make_venue, quote
 
 BUY, SELL = Side.BUY, Side.SELL

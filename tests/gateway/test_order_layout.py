@@ -8,9 +8,9 @@ import pytest
 
 from aurora.gateway.listings import Listings
 from aurora.gateway.order_layout import Preview, completed_order, open_order, read_order
-from aurora.gateway.orders import OrderType, Terms, TimeInForce, VenueOrder
+from aurora.gateway.orders import Terms, TimeInForce, VenueOrder
 from aurora.gateway.wire import FieldError, Fields
-from aurora.market.order import Side
+from aurora.market.order import OrderType, Side
 from tests.gateway.kit import order_fields
 from tests.gateway.venues import make_venue
 

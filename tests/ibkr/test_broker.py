@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from aurora.errors import VenueRefusal
+from aurora.brokers.base import Terms
+from aurora.errors import VenueRefusal, VenueSilent
 from aurora.market.order import OrderStatus, Side
 from tests.ibkr.desk import ACCOUNT, VenueDesk, until
 from tests.trading import make_order
@@ -242,6 +243,32 @@ def test_what_if_probe_leaves_no_order(venue: Start) -> None:
     assert broker.what_if("SPY", Decimal(100)) == ""
     assert broker.orders() == ()
     assert "321" in venue(read_only=True).broker().what_if("SPY", Decimal(100))
+
+
+def test_what_if_that_becomes_an_order_is_cancelled_and_told(venue: Start) -> None:
+    """A question that was taken for an order is found in the full read after it, cancelled, and never passed over."""
+    taken = {"symbol": "SPY", "side": "BUY", "quantity": 1, "limit": 50, "client": 7, "order_id": 900}
+    desk = venue({"after": "place_order", "do": [{"order": taken}]})
+    broker = desk.broker(client=7)
+    with pytest.raises(VenueRefusal, match="became an order"):
+        broker.what_if("SPY", Decimal(100))
+    until(lambda: broker.open_orders() == (), "the cancellation")
+
+
+def test_what_if_that_is_not_answered_is_silence(venue: Start) -> None:
+    """A dialog in TWS swallows the question: that is a silence of its own, within the time-out, and no order."""
+    broker = venue({"on": "place_order", "do": ["ignore"]}).broker(timeout_s=0.5)
+    with pytest.raises(VenueSilent, match="what-if"):
+        broker.what_if("SPY", Decimal(100))
+    assert broker.orders() == ()
+
+
+def test_broker_tells_how_orders_are_taken(venue: Start) -> None:
+    """Tick, least size and step are the venue's own; a stock that it does not list is refused by name."""
+    broker = venue().broker()
+    assert broker.terms("SPY") == Terms(Decimal("0.01"), Decimal(1), Decimal(1))
+    with pytest.raises(VenueRefusal, match="knows no stock 'NOPE'"):
+        broker.terms("NOPE")
 
 
 @pytest.mark.parametrize(

@@ -14,8 +14,9 @@ from aurora.errors import VenueRefusal
 from aurora.ibkr import connection as module
 from aurora.ibkr.address import Address
 from aurora.ibkr.broker import IbkrBroker
-from aurora.ibkr.connection import ClientIdInUse, Connection
+from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts
+from aurora.ibkr.handshake import ClientIdInUse
 from tests.ibkr.desk import ACCOUNT, VenueDesk, until
 
 Start = Callable[..., VenueDesk]
@@ -88,6 +89,15 @@ def test_client_id_in_use_is_named_at_once(venue: Start) -> None:
     with pytest.raises(ClientIdInUse, match="client 7"):
         desk.broker(client=7, timeout_s=60)
     assert first.positions() == ()
+
+
+def test_requests_that_read_only_refuses_are_refusals_at_once(venue: Start) -> None:
+    """TWS refuses with a message of no number (321, Read-Only API): the reason is told, and nobody waits for an end."""
+    refusal = {"notice": {"code": 321, "text": "The API interface is in Read-Only mode", "to": "client"}}
+    desk = venue({"on": "req_completed_orders", "do": ["ignore", refusal]})
+    with pytest.raises(VenueRefusal, match="Read-Only mode") as caught:
+        desk.broker(timeout_s=60)
+    assert "has to be off" in caught.value.todo
 
 
 def test_account_of_another_login_is_refused(venue: Start) -> None:

@@ -150,5 +150,5 @@ def test_account_without_real_time_data_says_so(venue: Start) -> None:
     source = desk.source()
     source.subscribe(["SPY"])
     desk.gateway.advance(1)
-    until(lambda: source.link_state().delayed == "SPY", "the refusal")
+    until(lambda: source.link_state().delayed.startswith("SPY (354: "), "the refusal")
     assert source.poll()["SPY"] is None

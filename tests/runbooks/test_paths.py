@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOOKS = sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml"))
 SESSIONS = {"go-live": "live", "warmup": "shadow", "daily-shadow": "shadow"}
 RED_EXIT = {"preflight": 2, "preflight-basic": 2}
-REAL_ONLY = ("reconcile", "branch", "drift", "venue_clock", "port")
+REAL_ONLY = ("api", "venue_clock", "market_data", "terms", "orders_taken", "reconcile", "branch", "drift", "port")
 """Steps that have their turn only where the venue is real."""
 CHECKS = "caps environment secrets code disk utc kill_flag lockout quotes broker".split()
 
@@ -200,13 +200,20 @@ def test_each_question_declined_ends_the_run(rehearsal: Rehearsal, book: str, st
         assert run.calls(SESSIONS[book]) == []
 
 
-@pytest.mark.parametrize("book", ["warmup", "daily-shadow"])
-def test_the_shadow_session_is_compared_by_a_person_on_a_real_venue(rehearsal: Rehearsal, book: str) -> None:
-    """A shadow session's last question is skipped on the simulated venue, asked on any other, and a no is a no."""
-    assert rehearse(rehearsal, book).status["reconcile"] == "skipped"
-    steps = {"*": passes(), "shadow": passes(recording="runs/session.jsonl")}
-    run = rehearsal(book, profile="live_canary", steps=steps, answers={"reconcile": "no"})
+STEPS = {"*": passes(), "shadow": passes(recording="runs/session.jsonl")}
+
+
+def test_the_shadow_session_is_compared_by_a_person_on_a_real_venue(rehearsal: Rehearsal) -> None:
+    """A shadow day's last question is skipped on the simulated venue, asked on any other, and a no is a no."""
+    assert rehearse(rehearsal, "daily-shadow").status["reconcile"] == "skipped"
+    run = rehearsal("daily-shadow", profile="live_canary", steps=STEPS, answers={"reconcile": "no"})
     assert (run.outcome, run.exit_code, run.status["reconcile"]) == ("declined", 5, "declined")
+
+
+def test_a_warmup_that_left_something_at_a_real_venue_is_red(rehearsal: Rehearsal) -> None:
+    """After the shadow session the account is as preflight found it, flat; anything else is a red warmup."""
+    run = rehearsal("warmup", profile="live_canary", steps={**STEPS, "reconcile": red("flat")})
+    assert (run.outcome, run.exit_code, run.status["reconcile"]) == ("red", 3, "red")
 
 
 @pytest.mark.parametrize("ending", ["passed", "red", "broken"])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import ExitStack
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -73,7 +74,7 @@ def test_venue_clock_is_held_against_ours(tmp_path: Path) -> None:
     """The drift is the venue's time less the middle of asking; the simulated venue has no clock of its own."""
     services = FakeServices(tmp_path)
     assert read_venue_clock(services) == VenueClock(Decimal(0), independent=False)
-    venue = services.open_venue()
+    venue = services.open_venue(ExitStack())
     venue.server_time = lambda: services.clock.now() - timedelta(seconds=3)  # type: ignore[method-assign]
-    services.open_venue = lambda source=None: venue  # type: ignore[method-assign]
+    services.open_venue = lambda stack: venue  # type: ignore[method-assign]
     assert read_venue_clock(services).drift_s == Decimal(3)

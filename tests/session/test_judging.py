@@ -4,6 +4,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 from aurora.market.link import LinkState
+from aurora.market.mode import Mode
 from aurora.market.quote import Quote
 from tests.session.test_loop import broken_from, run
 from tests.trading import FakeServices, ScriptedQuotes, make_quote
@@ -79,3 +80,33 @@ def test_quote_from_the_future_is_held(tmp_path: Path) -> None:
     ran = run(tmp_path, future, symbols=("SPY", "TSLA"))
     (held,) = [line["holds"] for line in ran.polls if line["holds"]]
     assert held == {"SPY": [{"kind": "future", "reason": "SPY: quote 2.000 s in the future, limit 1.5 s"}]}
+
+
+def restarting(minutes: int) -> dict[str, dict[str, dict[str, str]]]:
+    """Return a profile's change: the venue restarts at 09:36 in New York, for so many minutes."""
+    return {"session": {"venue_restart": {"from": "09:36", "to": f"09:{36 + minutes}"}}}
+
+
+def gone(source: Linked, symbol: str, elapsed: float, now: datetime, back_s: float) -> Quote | None:
+    """Tell no quote from the second minute to `back_s`, with the line down meanwhile."""
+    is_gone = 60 <= elapsed < back_s
+    source.state = LinkState(down="the connection was lost") if is_gone else LinkState()
+    return None if is_gone else make_quote(symbol=symbol, at=now)
+
+
+def test_link_that_the_nightly_restart_takes_is_no_anomaly(tmp_path: Path) -> None:
+    """In the profile's restart window a lost link holds every symbol and alarms nobody; after it, trading goes on."""
+    source = Linked()
+    source.script = lambda symbol, elapsed, now: gone(source, symbol, elapsed, now, 170)
+    ran = run(tmp_path, source=source, steps=40, profile=restarting(2), mode=Mode.SHADOW)
+    assert (ran.result.anomalies, ran.result.locked_out) == ([], False)
+    assert ran.result.holds >= 20
+
+
+def test_link_that_stays_away_after_the_restart_is_an_anomaly(tmp_path: Path) -> None:
+    """The same loss outlasting the window locks out 15 s after its end, and one outside of it as always."""
+    source = Linked()
+    source.script = lambda symbol, elapsed, now: gone(source, symbol, elapsed, now, 1000)
+    ran = run(tmp_path, source=source, steps=40, profile=restarting(2), mode=Mode.SHADOW)
+    assert "is down for 15" in ran.result.anomalies[0]
+    assert ran.result.polls == (180 + 15) / 5 + 1

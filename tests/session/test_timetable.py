@@ -10,6 +10,7 @@ import pytest
 from aurora.clock import ManualClock
 from aurora.errors import UsageError
 from aurora.market.mode import Mode
+from aurora.market.restart import RestartWindow
 from aurora.session.settings import SessionRequest, settle_settings
 from aurora.session.timetable import Timetable
 from tests.trading import START, make_profile
@@ -135,3 +136,17 @@ def test_elapsed_and_whole() -> None:
     times, clock = begin(minutes=Decimal(2))
     clock.sleep(30)
     assert (times.elapsed_s, times.whole_s) == (30, 120)
+
+
+def test_live_session_does_not_cross_the_venues_restart() -> None:
+    """Trading rule 14: a live session ends before the nightly restart, and none begins in it; others go on."""
+    window = RestartWindow(time(10), time(10, 30))
+    ten = datetime(2026, 1, 5, 15, tzinfo=UTC)
+    assert begin(mode=Mode.LIVE, venue_restart=window)[0].ends == ten
+    assert begin(mode=Mode.SHADOW, venue_restart=window)[0].ends == CLOSE - timedelta(minutes=5)
+    with pytest.raises(UsageError, match="no trading") as caught:
+        begin(ten, mode=Mode.LIVE, venue_restart=window)
+    assert "restarts between 10:00 and 10:30" in caught.value.means
+    assert begin(ten + timedelta(minutes=30), mode=Mode.LIVE, venue_restart=window)[0].ends == CLOSE - timedelta(
+        minutes=5
+    )

@@ -21,7 +21,7 @@ from typing import Any
 from unittest.mock import patch
 
 from aurora.alerts.base import Alert, Delivery
-from aurora.brokers.base import Broker
+from aurora.brokers.base import Broker, ProbedBroker
 from aurora.errors import AuroraError
 from aurora.execution.account_exit import AccountExit
 from aurora.execution.flatten import Flattening
@@ -154,14 +154,17 @@ class Services:
     def kill_switch(self) -> KillSwitch:
         return self.world.kill_switch
 
-    def open_quotes(self, spec: str) -> QuoteSource:
+    def open_quotes(self, spec: str, mode: Mode = Mode.SHADOW) -> QuoteSource:
         return self.world.account().quotes()
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
         return Mortal(self.world.account().broker(), self.world.act)
 
-    def open_venue(self, source: QuoteSource | None = None) -> Broker:
-        return self.world.account().broker()
+    def open_venue(self, stack: ExitStack) -> Broker:
+        raise NotImplementedError
+
+    def open_probe(self, stack: ExitStack) -> tuple[ProbedBroker, QuoteSource]:
+        raise NotImplementedError
 
     def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
         raise NotImplementedError

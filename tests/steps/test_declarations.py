@@ -58,7 +58,11 @@ def test_the_steps_are_known() -> None:
         "session.rehearse_kill_switch",
         "session.shadow",
         "venue.clock",
+        "venue.market_data",
+        "venue.orders_taken",
         "venue.positions_and_cash",
+        "venue.reach",
+        "venue.terms",
     ]
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from aurora.errors import VenueRefusal
+from aurora.errors import ProfileError, VenueRefusal
 from tests.steps.support import call
 
 
@@ -29,6 +29,16 @@ def test_venue_that_can_not_be_reached_is_refused(tmp_path: Path, monkeypatch: p
     for step in ("positions_and_cash", "clock"):
         with pytest.raises(VenueRefusal):
             call(f"venue.{step}", tmp_path, "live_canary")
+
+
+def test_simulated_venue_has_no_settings_to_probe(tmp_path: Path) -> None:
+    """Asked of the simulated venue, no probe is green: there is nothing that it could have looked at."""
+    reached = call("venue.reach", tmp_path)
+    assert (reached.broker, len(reached.problems)) == ("", 1)
+    assert "no account at IBKR" in reached.problems[0]
+    for step in ("market_data", "terms", "orders_taken"):
+        with pytest.raises(ProfileError, match="no account at IBKR"):
+            call(f"venue.{step}", tmp_path, symbols=["SPY"])
 
 
 def test_clock_of_the_simulated_venue_proves_nothing(tmp_path: Path) -> None:
