@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, growth, kill, lint, memory, peers, session, start, ticks, verify, wire
+from benchmarks import engine, growth, kill, lint, memory, peers, router, session, start, ticks, verify, wire
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -30,6 +30,7 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "session": session.measure,
     "ticks": ticks.measure,
     "wire": wire.measure,
+    "router": router.measure,
     "hour": wire.measure_hour,
 }
 NIGHTLY = ("growth", "records", "ticks", "hour")

@@ -35,7 +35,7 @@ EARLY, LATE, TOOK = "after a tenth of the hour", "at its end", "the hour took"
 def measure(size: Size) -> Group:
     """Place `size.steps` orders and take `size.ticks` / 20 ticks, through the adapter and through the bare client."""
     ticks = str(max(size.ticks // 20, 2000))
-    with _gateway("dummy", MANY) as port:
+    with gateway("dummy", MANY) as port:
         values = in_turns(
             [lambda who=who: _client(who, port, str(size.steps), ticks) for who in ("bare", "adapter")],  # type: ignore[misc]
             size,
@@ -59,7 +59,7 @@ def measure_hour(size: Size) -> Group:
         return Group("an hour of quotes (not measured: no /proc here)", [])
 
     def hour() -> Mapping[str, float]:
-        with _gateway(spec, ("SPY",)) as port:
+        with gateway(spec, ("SPY",)) as port:
             return _client("hour", port, str(seconds))
 
     values = in_turns([hour], size)
@@ -70,7 +70,8 @@ def measure_hour(size: Size) -> Group:
 
 
 @contextmanager
-def _gateway(spec: str, symbols: tuple[str, ...]) -> Iterator[str]:
+def gateway(spec: str, symbols: tuple[str, ...]) -> Iterator[str]:
+    """Run a gateway in a process of its own; give its port."""
     command = [sys.executable, "-m", "benchmarks.wire", "serve", spec, ",".join(symbols)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
         try:

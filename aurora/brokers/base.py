@@ -6,13 +6,21 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from aurora.market.order import Fill, Order, OrderState
 from aurora.market.position import Position
 
 LastLook = Callable[[], str]
 """Asked when an order's bytes are about to go; what it says is why they stay here, "" lets them go."""
+
+
+@runtime_checkable
+class Restricted(Protocol):
+    """What a broker has, too, when its venue may forbid to open, whatever our own limits say."""
+
+    def opening_objection(self) -> str:
+        """Return why nothing may be opened now, or "". Raises VenueRefusal when nobody can tell."""
 
 
 def no_objection() -> str:

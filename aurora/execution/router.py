@@ -9,7 +9,7 @@ from decimal import Decimal
 from enum import StrEnum
 from itertools import takewhile
 
-from aurora.brokers.base import Broker, LastLook, no_objection
+from aurora.brokers.base import Broker, LastLook, Restricted, no_objection
 from aurora.clock import Clock
 from aurora.execution.in_flight import InFlight
 from aurora.execution.order_journal import OrderJournal
@@ -179,6 +179,7 @@ class Router(ExitRouter):
         self._tripwires = tripwires
         self._limits = limits
         self._used_before_usd = orders.day.use.notional_usd
+        self._restricted = broker if isinstance(broker, Restricted) else None
 
     def route(self, order: Order, quote: Quote | None) -> Decision:
         """Send `order` if every check lets it through; `quote` is the newest of its symbol."""
@@ -201,8 +202,10 @@ class Router(ExitRouter):
 
     def _check_limits(self, order: Order, free: int) -> tuple[str, ...]:
         """Return every limit that an opening `order` would break; free: shares held and not being reduced."""
+        venue = "" if self._restricted is None else self._restricted.opening_objection()
         gross = self._in_flight.exposure_usd()
         return (
+            *((venue,) if venue else ()),
             *check_opening(order, free, gross, self.use, self._limits),
             *check_exposure(order, self._in_flight.exposure_usd(order.symbol), gross, self._limits),
             *check_pace(order, self._pace(), gross, self._limits),

@@ -19,12 +19,15 @@ BASE = "USD"
 class Account:
     """One account: book → cash, positions and realized profit; `values` → what a client reads.
 
-    cash: USD at the start; positions: what it holds at the start.
+    cash: USD at the start; positions: what it holds at the start. day_trades: how many are left, -1 without limit.
     """
 
-    def __init__(self, name: str, cash: Decimal, positions: Mapping[str, Position] | None = None) -> None:
+    def __init__(
+        self, name: str, cash: Decimal, positions: Mapping[str, Position] | None = None, day_trades: int = -1
+    ) -> None:
         self.name = name
         self.cash = cash
+        self.day_trades = day_trades
         self._positions = dict(positions or {})
         self._realized: dict[str, Decimal] = {}
 
@@ -95,5 +98,5 @@ def margin_of(worth: Decimal) -> Decimal:
     return (worth * _MARGIN).quantize(_CENT)
 
 
-WORDS = {"AccountType": "INDIVIDUAL", "DayTradesRemaining": "-1", "AccountReady": "true", "Currency": BASE}
-"""Values that are no money: a margin account, open, with unlimited day trades."""
+WORDS = {"AccountType": "INDIVIDUAL", "AccountReady": "true", "Currency": BASE}
+"""Values that are no money: a margin account, open."""

@@ -70,7 +70,8 @@ class AccountReports:
             self._send_portfolio(session, held)
 
     def _values(self) -> Iterator[tuple[str, str, str]]:
-        for tag, value in WORDS.items():
+        words = {**WORDS, "DayTradesRemaining": str(self._venue.account.day_trades)}
+        for tag, value in words.items():
             yield tag, value, ""
         for tag, value in self._venue.account.values(self._venue.prices()).items():
             yield tag, value, BASE

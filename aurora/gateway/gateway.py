@@ -61,7 +61,7 @@ class Gateway:
         start = {
             each.symbol: Position(each.symbol, each.quantity, each.average_cost) for each in self.settings.positions
         }
-        account = Account(self.settings.account, self.settings.cash, start)
+        account = Account(self.settings.account, self.settings.cash, start, self.settings.day_trades)
         self.venue = Venue(account, self, self.now, seed)
         self.reports = AccountReports(self.venue, self.listings, self.now)
         self._source = source

@@ -23,6 +23,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
     account:            DU… and DF… are paper accounts.
     cash:               USD at the start; positions: what it holds then.
+    day_trades:         DayTradesRemaining; -1 is without limit.
     entitled:           real-time data is subscribed.
     read_only:          TWS's switch "Read-Only API".
     master_client_id:   who sees every client's executions and commissions.
@@ -36,6 +37,7 @@ class Settings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     account: str = "DU1234567"
     cash: Decimal = Decimal(100_000)
     positions: tuple[StartPosition, ...] = ()
+    day_trades: int = -1
     entitled: bool = True
     read_only: bool = False
     master_client_id: int | None = None

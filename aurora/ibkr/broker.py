@@ -23,6 +23,7 @@ from aurora.market.position import Position
 
 CASH_TAGS = ("SettledCash", "TotalCashBalance", "CashBalance", "TotalCashValue")
 """Account values that are cash in USD; the first that is told counts."""
+DAY_TRADES = "DayTradesRemaining"
 SAFE_SHARE = Decimal("0.5")
 """A what-if probe is priced at half the bid: it could not trade even if it were an order."""
 T = TypeVar("T")
@@ -46,6 +47,7 @@ class IbkrBroker:
         self._is_reading_positions = False
         self._values: dict[str, Decimal] = {}
         self._what_if = WhatIf(connection)
+        self._day_trades: int | None = None
         self._is_whole = False
         self._time: tuple[int, float] = (0, 0.0)
         self._odd = ""
@@ -63,7 +65,7 @@ class IbkrBroker:
         on("lost", self._on_lost)
         on("position", self._guarded(self._on_position))
         on("positionEnd", self._on_position_end)
-        on("updateAccountValue", self._on_value)
+        on("updateAccountValue", self._guarded(self._on_value))
         on("currentTime", self._on_time)
         for end in ("openOrderEnd", "completedOrdersEnd"):
             on(end, lambda end=end: connection.answered(end))
@@ -133,6 +135,14 @@ class IbkrBroker:
         self._run(self.connection.ask("currentTime", lambda client: client.reqCurrentTime()))
         return datetime.fromtimestamp(self._time[0] + 0.5, UTC)
 
+    def opening_objection(self) -> str:
+        """Return why nothing may be opened: a small margin account has no day trades left (rule 10); "" is no reason.
+
+        -1 is without limit; one that tells none is taken to have none (which accounts TWS tells it of is not known).
+        """
+        left = self._whole(lambda: self._day_trades)
+        return "" if left is None or left != 0 else "the account has no day trades left"
+
     def refresh(self) -> None:
         """Ask for everything anew, and return when each part has come to its end marker. Raises VenueRefusal."""
         self.connection.run(self._read_all(), self.connection.address.timeout_s * 6)
@@ -164,10 +174,12 @@ class IbkrBroker:
         return self.connection.run(work, timeout_s)
 
     def _whole(self, read: Callable[[], T]) -> T:
-        """Return what `read` returns, read in the connection's thread, if the venue has told all of it."""
+        """Return what `read` returns, read between two events, if the venue has told all of it.
 
-        async def look() -> T:
-            if not self._is_whole:
+        Not in the connection's thread: an order asks for a dozen reads before it may go, and each would wake it up.
+        """
+        with self.connection.events.lock:
+            if not self._is_whole or self.connection.is_closed:
                 down = self.connection.link_state().down
                 raise VenueRefusal(
                     f"The venue has not told all of the account{': ' + down if down else ''}.",
@@ -178,15 +190,14 @@ class IbkrBroker:
                 raise VenueRefusal(self._odd, means="Aurora trades whole US shares", todo="close it by hand in TWS")
             return read()
 
-        return self.connection.run(look())
-
     async def _place(self, order: Order, last_look: LastLook) -> OrderState:
         try:
             listed = await self._contracts.listed(order.symbol)
             number = self.connection.new_id()
             made = _ib_order(order, listed, number, self.connection.address.account)
         except UnsendableOrder as refusal:  # not a byte of it went out: that is no doubt, but a no
-            return self._book.refuse(order, refusal.what)
+            with self.connection.events.lock:
+                return self._book.refuse(order, refusal.what)
 
         why = ""
 
@@ -195,7 +206,8 @@ class IbkrBroker:
             why = last_look()
             if why:
                 return
-            self._book.sending(order, number)
+            with self.connection.events.lock:
+                self._book.sending(order, number)
             client.placeOrder(number, listed.contract, made)
 
         await self.connection.send(Urgency.ORDER, send)
@@ -203,18 +215,21 @@ class IbkrBroker:
 
     async def _read_all(self) -> None:
         """Read orders, executions, positions and values, each to its end marker; only then is it whole."""
-        connection = self.connection
-        self._book.read_begins()
+        connection, lock = self.connection, self.connection.events.lock
+        with lock:
+            self._book.read_begins()
         await connection.ask("openOrderEnd", lambda client: client.reqAllOpenOrders())
         number = connection.new_id()
         wanted = library().ExecutionFilter()
         await connection.ask(("executions", number), lambda client: client.reqExecutions(number, wanted))
         await connection.ask("completedOrdersEnd", lambda client: client.reqCompletedOrders(False))
-        self._told, self._is_reading_positions = {}, True
+        with lock:
+            self._told, self._is_reading_positions = {}, True
         await connection.ask("positionEnd", lambda client: client.reqPositions())
         await connection.ask("account", lambda client: client.reqAccountUpdates(True, connection.address.account))
-        self._book.read_ends()
-        self._is_whole = True
+        with lock:
+            self._book.read_ends()
+            self._is_whole = True
 
     async def _probe(self, symbol: str, bid: Decimal) -> str:
         listed = await self._contracts.listed(symbol)
@@ -267,8 +282,12 @@ class IbkrBroker:
         self.connection.answered("positionEnd")
 
     def _on_value(self, tag: str, value: str, currency: str, account: str) -> None:
-        if account == self.connection.address.account and tag in CASH_TAGS and currency == "USD":
+        if account != self.connection.address.account:
+            return
+        if tag in CASH_TAGS and currency == "USD":
             self._values[tag] = Decimal(value)
+        elif tag == DAY_TRADES:
+            self._day_trades = int(Decimal(value))
 
     def _cash(self) -> Decimal:
         for tag in CASH_TAGS:

@@ -46,6 +46,10 @@ class Contracts:
         events.on("contractDetailsEnd", lambda id_: connection.answered(("contract", id_)))
         events.on("error", self._on_error)
 
+    def known(self, symbol: str) -> Listed:
+        """Return a stock that was asked for before."""
+        return self._listed[symbol]
+
     async def listed(self, symbol: str) -> Listed:
         """Return a US stock by its symbol. Raises VenueRefusal when there is none, or more than one."""
         if symbol not in self._listed:

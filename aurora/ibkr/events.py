@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from datetime import UTC
 from types import SimpleNamespace
@@ -15,6 +16,8 @@ class Events:
 
     A message that can't be decoded is an event too, `malformed`: the library only logs it, and goes on as if it had
     never come.
+
+    lock: held while an event is taken in, so that other threads read between two of them.
     """
 
     defaultTimezone = UTC  # noqa: N815 - the library reads it by this name
@@ -22,6 +25,7 @@ class Events:
 
     def __init__(self) -> None:
         self._listeners: dict[str, list[Listener]] = {}
+        self.lock = threading.RLock()
 
     def on(self, name: str, listener: Listener) -> None:
         """Tell `listener` of each event called `name`."""
@@ -29,8 +33,9 @@ class Events:
 
     def emit(self, name: str, *values: Any) -> None:
         """Tell of an event."""
-        for listener in self._listeners.get(name, ()):
-            listener(*values)
+        with self.lock:
+            for listener in self._listeners.get(name, ()):
+                listener(*values)
 
     def __getattr__(self, name: str) -> Callable[..., None]:
         if name.startswith("_") or name in ("tcpDataArrived", "tcpDataProcessed"):

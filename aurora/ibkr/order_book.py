@@ -56,6 +56,8 @@ class OrderBook:
     now: Callable[[], datetime]
     _orders: dict[str, _Known] = field(default_factory=dict)
     _fills: dict[str, Fill] = field(default_factory=dict)
+    _executed: dict[str, int] = field(default_factory=dict)
+    """By ref, the shares that its fills add up to."""
     _by_id: dict[int, str] = field(default_factory=dict)
     _by_perm: dict[int, str] = field(default_factory=dict)
     _fees: dict[str, Decimal] = field(default_factory=dict)
@@ -138,6 +140,9 @@ class OrderBook:
             execution_id=id_,
             revision=revision,
         )
+        if known is not None:
+            self._executed[known.ref] -= known.quantity
+        self._executed[fill.ref] = self._executed.get(fill.ref, 0) + fill.quantity
         self._fills[id_] = fill
         self._seen.add(fill.ref)
         if ref in self._orders:
@@ -237,7 +242,7 @@ class OrderBook:
 
     def _state(self, known: _Known) -> OrderState:
         ref, quantity = known.order.ref, known.order.quantity
-        executed = sum(fill.quantity for fill in self._fills.values() if fill.ref == ref)
+        executed = self._executed.get(ref, 0)
         filled = max(known.filled, executed)
         made = OrderState(known.order, OrderStatus.WORKING, filled, known.reason)
         if known.doubtful:

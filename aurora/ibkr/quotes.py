@@ -11,7 +11,7 @@ import asyncio
 import threading
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from decimal import Decimal
 from operator import methodcaller
 from typing import Any
@@ -22,6 +22,7 @@ from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts
 from aurora.ibkr.governor import Urgency
+from aurora.ibkr.hours import regular_hours
 from aurora.market.link import LinkState
 from aurora.market.quote import Quote
 
@@ -94,6 +95,14 @@ class IbkrQuotes:
         """Return the prior close of each symbol in USD; None where none has come."""
         with self._lock:
             return {symbol: sides.close for symbol, sides in self._sides.items()}
+
+    def regular_hours(self, day: date) -> Mapping[str, tuple[datetime, datetime] | None]:
+        """Return from when to when each subscribed symbol trades on `day`, in UTC; None when it is closed.
+
+        Raises VenueRefusal when the venue does not tell.
+        """
+        listed = [self._contracts.known(symbol) for symbol in self._sides]
+        return {each.symbol: regular_hours(each.symbol, each.liquid_hours, each.zone, day) for each in listed}
 
     def link_state(self) -> LinkState:
         """Return what is wrong with the line now; never waits."""

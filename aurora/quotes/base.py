@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from datetime import date, datetime
 from decimal import Decimal
 from typing import Protocol, runtime_checkable
 
@@ -38,6 +39,17 @@ class QuoteSource(Protocol):
 
     def close(self) -> None:
         """Give back files and sockets; a second call does nothing."""
+
+
+@runtime_checkable
+class VenueHours(Protocol):
+    """What a quote source has, too, when its venue tells the hours of what it lists."""
+
+    def regular_hours(self, day: date) -> Mapping[str, tuple[datetime, datetime] | None]:
+        """Return from when to when each subscribed symbol trades on `day`, in UTC; None when it does not.
+
+        Raises VenueRefusal when the venue does not tell.
+        """
 
 
 @runtime_checkable

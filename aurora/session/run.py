@@ -6,15 +6,18 @@ import contextlib
 import hashlib
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from aurora.brokers.base import Broker
 from aurora.clock import SystemClock, iso
+from aurora.errors import VenueRefusal
 from aurora.execution.order_journal import Book, OrderJournal
 from aurora.execution.recovery import learn_the_truth
 from aurora.grant import SIMULATED, Grant, objection
+from aurora.market.calendar import session_hours
 from aurora.market.hours import exchange_day
 from aurora.market.mode import Mode
 from aurora.risk.circuit_breaker import CircuitBreaker
@@ -68,6 +71,7 @@ def run_session(
             contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes, request.mode)))
         )
         source.subscribe(request.symbols)
+        _require_hours_agree(source)
         broker = services.open_broker(request.mode, source)
         equity = equity_usd(broker.cash(), broker.positions(), {})
         settle_settings(request, services.profile, equity)  # refuses what can't be kept, before anything is written
@@ -117,6 +121,23 @@ def _require_ready(services: Services, request: SessionRequest) -> Lockout | Non
     lockout = Lockout(services.project, request.mode)
     lockout.require_none()
     return lockout
+
+
+def _require_hours_agree(source: WatchedQuotes) -> None:
+    """Raise VenueRefusal when the venue keeps other hours today than the exchange's calendar says (rule 14)."""
+    day = exchange_day(source.clock.now())
+    ours = session_hours(day)
+    for symbol, theirs in source.regular_hours(day).items():
+        if theirs != ours:
+            raise VenueRefusal(
+                f"The venue's hours of {symbol} on {day} are {_span(theirs)}; the calendar's are {_span(ours)}.",
+                means="a session would begin or end at the wrong time; nothing was traded",
+                todo="look at the exchange's notices; where the calendar is wrong: make calendar",
+            )
+
+
+def _span(hours: tuple[datetime, datetime] | None) -> str:
+    return "none" if hours is None else f"{iso(hours[0])} to {iso(hours[1])}"
 
 
 def _heartbeat(services: Services, request: SessionRequest, outcry: Outcry, stack: contextlib.ExitStack) -> Heartbeat:

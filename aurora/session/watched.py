@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 from aurora.clock import Clock
 from aurora.market.link import LinkState, link_state_of
 from aurora.market.quote import Quote
-from aurora.quotes.base import QuoteSource
+from aurora.quotes.base import QuoteSource, VenueHours
 
 Seen = tuple[datetime, str, Quote | None]
 
@@ -50,6 +50,10 @@ class WatchedQuotes:
     def link_state(self) -> LinkState:
         """Return what is wrong with the source's line."""
         return link_state_of(self._source)
+
+    def regular_hours(self, day: date) -> Mapping[str, tuple[datetime, datetime] | None]:
+        """Return the venue's hours of each symbol; nothing where the source has no venue."""
+        return self._source.regular_hours(day) if isinstance(self._source, VenueHours) else {}
 
     def close(self) -> None:
         """Close the source."""

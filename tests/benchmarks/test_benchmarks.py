@@ -36,6 +36,7 @@ def test_every_benchmark_measures_each_figure_beside_its_floor(tmp_path: Path) -
         "session",
         "ticks",
         "wire",
+        "router",
         "hour",
     }
     for group in groups.values():

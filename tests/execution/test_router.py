@@ -235,6 +235,27 @@ def fail(order: Order, *_: object) -> OrderState:
     raise VenueRefusal("the line is down")
 
 
+def test_venue_may_forbid_to_open(tmp_path: Path) -> None:
+    """Trading rule 10: where the venue forbids to open, an opening order is blocked for it; what reduces goes out."""
+
+    class NoDayTrades(SimulatedBroker):
+        def opening_objection(self) -> str:
+            return "the account has no day trades left"
+
+    door = Door(tmp_path)
+    door.hold(5)
+    door.broker.__class__ = NoDayTrades
+    forbidden = Router(
+        mode=Mode.LIVE, broker=door.broker, clock=door.source.clock, kill_switch=door.kill, lockout=lambda: "",
+        tripwires=WIRES, limits=LIMITS, objection="", orders=door.orders,
+    )  # fmt: skip
+    quote = door.source.poll()["SPY"]
+    now = door.source.clock.now()
+    opening = forbidden.route(make_order("x-1", limit="168.10", decided=now), quote)
+    assert (opening.stage, opening.reason) == (Stage.LIMITS, "the account has no day trades left")
+    assert forbidden.route(make_order("x-2", Side.SELL, 5, "167.90", decided=now), quote).sent
+
+
 def test_failed_send_still_counts(door: Door) -> None:
     """When sending fails nobody knows whether the venue has the order: it stays counted and its ref stays used."""
     door.broker.place_order = fail  # type: ignore[assignment,method-assign]

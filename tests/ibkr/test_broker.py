@@ -295,3 +295,9 @@ def test_broker_names_its_account_and_its_clock(venue: Start) -> None:
     broker = venue().broker()
     assert broker.name == f"ibkr {ACCOUNT}"
     assert broker.server_time().utcoffset() is not None
+
+
+@pytest.mark.parametrize(("left", "says"), [(-1, ""), (3, ""), (0, "the account has no day trades left")])
+def test_day_trades_that_are_used_up_forbid_to_open(venue: Start, left: int, says: str) -> None:
+    """Trading rule 10: nothing opens when DayTradesRemaining is 0; -1 is without limit."""
+    assert venue(day_trades=left).broker().opening_objection() == says
