@@ -306,7 +306,9 @@ def test_copied_checkout_runs_its_own_code(folder: Path) -> None:
     assert (copy.folder / ".venv/run.stamp").read_text() == str(copy.folder.resolve())
 
 
-@pytest.mark.parametrize(("failing", "targets"), [("", ["check", "test", "conformance", "rehearse"]), ("test", ["check", "test"])])
+@pytest.mark.parametrize(
+    ("failing", "targets"), [("", ["check", "test", "conformance", "rehearse"]), ("test", ["check", "test"])]
+)
 def test_ci_is_what_a_person_types(tmp_path: Path, failing: str, targets: list[str]) -> None:
     """CI installs what is missing and calls make's own targets; the first that fails ends it."""
     programs = {
