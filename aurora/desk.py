@@ -123,7 +123,8 @@ class Desk:
             broker = account.broker()
         stack.callback(account.close)
         quotes = account.quotes()
-        quotes.subscribe(sorted({held.symbol for held in broker.positions()}))
+        if held := sorted({each.symbol for each in broker.positions()}):
+            quotes.subscribe(held)
         return broker, quotes
 
     def open_observer(self, stack: ExitStack) -> Broker:

@@ -116,6 +116,16 @@ def test_only_a_live_session_takes_the_id_that_sends(tmp_path: Path, start_gatew
     until(lambda: clients() == [], "the end of all")
 
 
+def test_account_that_is_flat_can_be_exited(tmp_path: Path, start_gateway: Any) -> None:
+    """A flatten of an account that holds nothing connects, and asks for quotes of nothing."""
+    gateway = start_gateway({"scenario": "flat"})
+    profile = make_profile(venue="paper", mode="live", account={"id": "DU1234567"})
+    desk = Desk(tmp_path, profile, {"IB_PORT": str(gateway.port), "IB_CLIENT_ID": "20"})
+    with ExitStack() as stack:
+        broker, quotes = desk.open_account(stack)
+        assert (broker.positions(), dict(quotes.poll())) == ((), {})
+
+
 def test_venue_that_nothing_listens_at_is_refused(tmp_path: Path) -> None:
     """Nothing at the port is refused in words, in live mode; paper and shadow keep a book of their own."""
     profile = make_profile(venue="paper", mode="live", account={"id": "DU1"})

@@ -34,7 +34,7 @@ def settings(**more: Any) -> dict[str, Any]:
 def test_live_profile_warms_up_over_the_wire(desk: WiredDesk) -> None:
     """live_canary's warmup, preflight included, is green on a good gateway: every probe is made, nothing is sent."""
     with gateway(desk, settings()) as port:
-        words = ("--profile", "live_canary", "--quotes", "ibkr", "--steps", "3", "--poll-sec", "0.5")
+        words = ("--profile", "live_canary", "--quotes", "ibkr", "--steps", "3", "--poll-sec", "0.25")
         done = desk.aurora("runbook", "warmup", *words, IB_PORT=port)
     assert done.returncode == 0, done.stdout + done.stderr
     ends = desk.ends()
@@ -93,7 +93,7 @@ def test_address_that_is_wrong_is_one_red_step(desk: WiredDesk, variables: dict[
 
 def session(desk: WiredDesk, port: str, *words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     """Run a session by hand on the account's quotes."""
-    given = ("session", "--quotes", "ibkr", "--symbols", "SPY", "--poll-sec", "0.5", "--steps", "3")
+    given = ("session", "--quotes", "ibkr", "--symbols", "SPY", "--poll-sec", "0.25", "--steps", "3")
     return desk.aurora(*given, *words, IB_PORT=port, **variables)
 
 

@@ -59,7 +59,8 @@ def gateway(desk: WiredDesk, scenario: Mapping[str, Any]) -> Iterator[str]:
     """Run `aurora gateway` with a scenario (JSON is YAML, too); yield its port."""
     path = desk.root / "gateway.yaml"
     path.write_text(json.dumps({"scenario": "wire", **scenario}))
-    command = [sys.executable, "-m", "aurora", "gateway", "--port", "0", "--scenario", str(path)]
+    words = ["--port", "0", "--scenario", str(path), "--quotes", "dummy:seed=7,gaps_per_hour=0"]
+    command = [sys.executable, "-m", "aurora", "gateway", *words]
     pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
     with subprocess.Popen(command, cwd=desk.root, env=desk.environment, **pipes) as process:
         try:

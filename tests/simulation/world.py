@@ -396,7 +396,8 @@ class World:
             broker = account.broker()
             stack.callback(account.close)
             quotes = account.quotes()
-            quotes.subscribe(sorted({held.symbol for held in broker.positions()}))
+            if held := sorted({each.symbol for each in broker.positions()}):
+                quotes.subscribe(held)
             return broker, quotes
 
         self.forbidden.append((began_s, float("inf"), "it was being flattened"))
