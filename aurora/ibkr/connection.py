@@ -117,7 +117,10 @@ class Connection:
         try:
             action(self.client)
         except ConnectionError as error:
-            raise VenueRefusal(f"The connection to {self.address.shown} is down.", means="nothing was sent") from error
+            raise self._is_down() from error
+
+    def _is_down(self) -> VenueRefusal:
+        return VenueRefusal(f"The connection to {self.address.shown} is down.", means="nothing was sent")
 
     async def ask(
         self, end: str | tuple[str, int], action: Callable[[Any], object], urgency: Urgency = Urgency.REQUEST
@@ -160,8 +163,11 @@ class Connection:
         return asyncio.ensure_future(attempt())
 
     def new_id(self) -> int:
-        """Return a number for a request or an order, that this client id has not used."""
-        return int(self.client.getReqId())
+        """Return a number for a request or an order, that this client id has not used. Raises VenueRefusal."""
+        try:
+            return int(self.client.getReqId())
+        except ConnectionError as error:
+            raise self._is_down() from error
 
     def _listen(self, name: str) -> None:
         on = self.events.on
