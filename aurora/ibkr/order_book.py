@@ -42,6 +42,8 @@ class _Known:
     """Whether a full read that began after it was sent did not tell of it."""
     told: bool = False
     """Whether the venue ever told of it."""
+    state: OrderState | None = None
+    state_facts: tuple[object, ...] = ()
 
 
 @dataclass
@@ -241,8 +243,15 @@ class OrderBook:
             known.reason = "a cancel is on its way"
 
     def _state(self, known: _Known) -> OrderState:
-        ref, quantity = known.order.ref, known.order.quantity
-        executed = self._executed.get(ref, 0)
+        """Return an order's state, made anew only when something of it changed: each order's door asks for all."""
+        executed = self._executed.get(known.order.ref, 0)
+        facts = (known.status, known.filled, executed, known.doubtful, known.rejected, known.reason)
+        if known.state is None or known.state_facts != facts:
+            known.state, known.state_facts = self._judge(known, executed), facts
+        return known.state
+
+    def _judge(self, known: _Known, executed: int) -> OrderState:
+        quantity = known.order.quantity
         filled = max(known.filled, executed)
         made = OrderState(known.order, OrderStatus.WORKING, filled, known.reason)
         if known.doubtful:
