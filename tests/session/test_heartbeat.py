@@ -89,7 +89,7 @@ def test_ping_that_fails_is_told_once(tmp_path: Path, monkeypatch: pytest.Monkey
     told: list[str] = []
     with PushServer(500, 500) as server:
         with Heartbeat(services(tmp_path, address=server.address), Mode.LIVE, told.append) as beats:
-            wait_until(lambda: beats.pings == 1)
+            wait_until(lambda: beats.pings >= 1)
         assert told == ["the dead man's switch did not take a ping: the server refused it (500)"]
 
 
