@@ -64,13 +64,13 @@ def test_run_tells_its_heads(desk: Lab) -> None:
         line = head_line("north", head)
         wait_until(lambda: any(line in each.text for each in server.received), what="the last head")
         wait_until(lambda: is_sent(desk))
-        assert not {each.headers["Priority"] for each in server.received} - {"min", "low"}
-        assert "green" in server.received[-1].headers["Title"]
+        assert not {each.priority for each in server.received} - {"min", "low"}
+        assert "green" in server.received[-1].title
         done = desk.command("runbook", "book", "--no-good", env={"NTFY_URL": server.address})
         assert done.returncode == 3
-        wait_until(lambda: server.received[-1].headers["Priority"] == "default", what="a red run's summary")
+        wait_until(lambda: server.received[-1].priority == "default", what="a red run's summary")
         wait_until(lambda: is_sent(desk))
-        assert "red" in server.received[-1].headers["Title"]
+        assert "red" in server.received[-1].title
 
 
 def test_saved_alerts_are_a_witness(desk: Lab, tmp_path: Path) -> None:
@@ -192,11 +192,11 @@ def test_rollback_is_an_alarm_at_the_next_run(desk: Lab, tmp_path: Path) -> None
     with PushServer() as server:
         env = {"NTFY_URL": server.address}
         assert desk.command("runbook", "book", env=env).returncode == 0
-        wait_until(lambda: any(each.headers["Priority"] == "urgent" for each in server.received), 60)
+        wait_until(lambda: any(each.priority == "urgent" for each in server.received), 60)
         wait_until(lambda: Outbox(desk.project.runs).alarm)
         done = desk.command("announce", env=env)
         assert (done.returncode, "ALARM: The git witness" in done.stdout) == (8, True), done.stdout
-        assert sum(each.headers["Priority"] == "urgent" for each in server.received) == 1
+        assert sum(each.priority == "urgent" for each in server.received) == 1
         assert "ALARM: The git witness" in desk.command("runbook", "book", env=env).stdout
         assert "ALARM" in desk.command("status", env=env).stdout
         done = desk.command("verify", "--witness-git", env=env)

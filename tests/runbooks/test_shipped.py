@@ -122,7 +122,7 @@ def test_kill_switch_rehearsal_tells_the_phone(pushing: Path) -> None:
     with PushServer() as server:
         done = rehearse(pushing, profile="phone", NTFY_URL=server.address)
     assert done.returncode == 0, done.stdout + done.stderr
-    titles = [each.headers["Title"] for each in server.received]
+    titles = [each.title for each in server.received]
     assert [title for title in titles if "go-live:" not in title] == ["Rehearsal of the kill switch"]
     assert ends(pushing)["kill_switch"]["outputs"]["notified"] is True
     assert not spilled(pushing, done)
