@@ -31,8 +31,8 @@ class Received:
 
     @property
     def priority(self) -> str:
-        """Return the word that ntfy would take: none is its default."""
-        return str(self.headers.get("X-Priority", "default"))
+        """Return the word that ntfy would take: none is its default, and it has two for the loudest."""
+        return str(self.headers.get("X-Priority", "default")).replace("max", "urgent")
 
     @property
     def tags(self) -> list[str]:

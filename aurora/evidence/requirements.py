@@ -9,7 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from aurora.errors import RecordError
 from aurora.evidence import statement
+from aurora.evidence.archive import sealed_folder
 from aurora.evidence.ledger import LedgerText, read_ledger
 from aurora.evidence.verification import verify
 
@@ -79,10 +81,11 @@ def _candidates(runs: Path, ledger: LedgerText, asked: Mapping[str, Any], asking
     sealed = [run for run, event in ledger.sealed.items() if asked["runbook"] in event.data.get("runbooks", ())]
     for run in sealed[: -_LOOKED_AT - 1 : -1]:
         try:
-            said = statement.read_statement((runs / run / statement.FILE).read_bytes())["predicate"]
+            with sealed_folder(runs, run) as folder:
+                said = statement.read_statement((folder / statement.FILE).read_bytes())["predicate"]
             parts = list(_parts(said, str(asked["runbook"])))
             reasons = min((list(_misfits(part, said, asked, asking)) for part in parts), key=len)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
             yield Candidate(run, (f"its evidence can't be read ({error})",))
             continue
         if not reasons:

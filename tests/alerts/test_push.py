@@ -52,7 +52,7 @@ def test_accepted_push_is_one_post_of_ntfys_json() -> None:
         delivery = send(server.address, beside=True)
     (got,) = server.received
     assert (delivery.delivered, got.method, got.path, got.topic) == (True, "POST", "/", TOPIC)
-    assert (got.title, got.text, got.priority) == ("Kill switch", "a session halted", "max")
+    assert (got.title, got.text, got.priority) == ("Kill switch", "a session halted", "urgent")
     assert sorted(got.tags) == ["kill-switch", "rotating_light"]
     check_no_secret(delivery)
 
@@ -62,7 +62,7 @@ def test_each_priority_is_a_word_of_ntfy(priority: Priority) -> None:
     """The five words are those of ntfy's documentation."""
     with PushServer() as server:
         send(server.address, replace(ALERT, priority=priority))
-    assert server.received[0].priority == {"urgent": "max"}.get(priority, priority)  # two words for the loudest
+    assert server.received[0].priority == priority
 
 
 def test_more_than_ascii_arrives() -> None:

@@ -176,7 +176,7 @@ def test_many_that_wait_go_out_as_one(tmp_path: Path) -> None:
     with PushServer() as server:
         send_waiting(pusher(NTFY_URL=server.address), unsent.waiting(), unsent, START)
     (got,) = server.received
-    assert (got.title, got.priority) == ("50 alerts could not be sent before", "max")
+    assert (got.title, got.priority) == ("50 alerts could not be sent before", "urgent")
     assert "number 49" in got.text
     assert "30 earlier ones" in got.text
     assert unsent.waiting() == []

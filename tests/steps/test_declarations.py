@@ -57,6 +57,7 @@ def test_the_steps_are_known() -> None:
         "session.paper",
         "session.rehearse_kill_switch",
         "session.shadow",
+        "session.validate",
         "venue.clock",
         "venue.positions_and_cash",
     ]
