@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parents[2]
 BOOKS = sorted(path.stem for path in (ROOT / "runbooks").glob("*.yaml"))
 SESSIONS = {"go-live": "live", "warmup": "shadow", "daily-shadow": "shadow"}
 RED_EXIT = {"preflight": 2, "preflight-basic": 2}
-REAL_ONLY = ("reconcile", "branch", "drift", "venue_clock", "port")
+REAL_ONLY = ("reconcile", "branch", "drift", "venue_clock", "port", "actions_secrets", "smoke", "week", "warmed_up")
 """Steps that have their turn only where the venue is real."""
 NOT_SHIPPED = "profile.alerts.required"
 """No shipped profile has it true; `test_maintenance` looks at one that does."""
