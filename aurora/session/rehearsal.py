@@ -43,7 +43,9 @@ def rehearse_kill_switch(services: Services, symbols: tuple[str, ...], quotes: s
 
     request = SessionRequest(Mode.PAPER, symbols, quotes, steps=FLAG_AFTER_POLLS)
     try:
-        result = run_session(services, request, replace(attempt, on_progress=set_flag), after_run=try_to_open)
+        result = run_session(
+            services, request, replace(attempt, on_progress=set_flag, tells_kill=False), after_run=try_to_open
+        )
     finally:
         removed = bool(flags) and switch.remove_rehearsal_flag(flags[0])
     halted = result.halted and result.polls == FLAG_AFTER_POLLS

@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from aurora.alerts.base import Alert, Priority
+from aurora.alerts.unsent import Unsent, UnsentAlerts
 from aurora.evidence.ledger import Head
 from aurora.evidence.outbox import Announcement, Outbox
 from aurora.evidence.witness import head_line, last_head
 from tests.engine.kit import ROOT, Lab, wait_until
-from tests.push_server import HANG, PushServer
+from tests.push_server import HANG, PushServer, free_port
 
 BOOK = """
     params:
@@ -229,3 +232,35 @@ def test_nothing_to_announce(desk: Lab) -> None:
     assert not desk.project.runs.exists()
     done = desk.command("verify", "--witness-git", env={"HOME": os.environ.get("HOME", "/")})
     assert done.returncode == 2
+
+
+# ── Alerts that nobody took ──────────────────────────────────────────────────────────────────────────────────────────
+def leave_one(desk: Lab) -> None:
+    """Leave an alert that nobody took."""
+    at = datetime(2026, 1, 5, 14, 35, tzinfo=UTC)
+    alert = Alert("left over", "text", Priority.HIGH, (), at)
+    UnsentAlerts(desk.root).put(Unsent(alert, "paper_strict", ("NTFY_URL",), "no network"))
+
+
+def test_announce_sends_the_alerts_that_wait(desk: Lab) -> None:
+    """What waits is listed, kept while nobody takes it (exit 1), and sent by `announce` once somebody does."""
+    leave_one(desk)
+    nowhere = {"NTFY_URL": f"http://127.0.0.1:{free_port()}/t"}
+    assert "1 alert nobody took yet" in desk.command("announce", "--list", env=nowhere).stdout
+    assert "1 alert nobody took yet" in desk.command("status", env=nowhere).stdout
+    assert desk.command("announce", env=nowhere).returncode == 1
+    with PushServer() as server:
+        done = desk.command("announce", env={"NTFY_URL": server.address})
+        assert (done.returncode, "left over: push" in done.stdout or "left over" in done.stdout) == (0, True)
+    assert [each.title for each in server.received] == ["(late) left over"]
+    assert UnsentAlerts(desk.root).waiting() == []
+
+
+def test_the_next_run_sends_what_waits(desk: Lab) -> None:
+    """A run of any profile starts the sender, and waits for nothing."""
+    leave_one(desk)
+    with PushServer() as server:
+        done = desk.command("runbook", "book", "--profile", "sim", env={"NTFY_URL": server.address})
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: not UnsentAlerts(desk.root).waiting(), 60)
+    assert "(late) left over" in [each.title for each in server.received]
