@@ -11,8 +11,12 @@ from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from aurora.alerts.base import Alert, Delivery, Priority, tell
+from aurora.alerts.address import DEFAULT
+from aurora.alerts.base import Alert, Delivery, Notifier, Priority
 from aurora.alerts.notifiers import build_notifiers
+from aurora.alerts.push import PushNotifier
+from aurora.alerts.telling import send_waiting, tell
+from aurora.alerts.unsent import UnsentAlerts
 from aurora.brokers.base import Broker, ProbedBroker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import Clock, SystemClock
@@ -165,10 +169,29 @@ class Desk:
 
     def notify(self, alert: Alert) -> Delivery:
         """Tell `alert`, the profile's secrets masked and the ledger's head below, by each notifier of the profile."""
-        mask = Masker(secrets_of(self.profile.secrets, self.environment)).text
-        notifiers = build_notifiers(self.profile.alerts, self.project, self.environment, self.clock)
-        text = self._with_head(mask(alert.text))
-        return tell(notifiers, replace(alert, title=mask(alert.title), text=text))
+        mask = Masker(secrets_of([*self.profile.secrets, *self.alert_addresses], self.environment)).text
+        title, text = mask(alert.title), mask(alert.text)
+        key = alert.key or f"{title}\n{text}"  # the head differs each time
+        masked = replace(alert, title=title, text=self._with_head(text), key=key)
+        return tell(self._notifiers(push=alert.push), masked, self.project, self.profile.name)
+
+    @property
+    def alert_addresses(self) -> list[str]:
+        """Return the names of the variables that hold the addresses of alerts."""
+        return list(self.profile.alerts.get("addresses") or [DEFAULT])
+
+    def send_unsent(self) -> list[str]:
+        """Send the alerts of this profile that wait on disk; return a line each. Raises OSError."""
+        unsent = UnsentAlerts(self.project)
+        with unsent.locked():
+            waiting = [each for each in unsent.waiting() if each.profile == self.profile.name]
+            push = next(each for each in self._notifiers(push=True) if isinstance(each, PushNotifier))
+            return send_waiting(push, waiting, unsent, self.clock.now()) if waiting else []
+
+    def _notifiers(self, *, push: bool) -> list[Notifier]:
+        alerts = self.profile.alerts
+        wanted = {**alerts.plain(), "push": True} if push else alerts
+        return build_notifiers(wanted, self.project, self.environment, self.clock, self.alert_addresses)
 
     def _with_head(self, text: str) -> str:
         """Return `text` with the head of the ledger, if there is one: what a person has read can't be rewritten."""
@@ -197,6 +220,11 @@ def notify_of(project: Path, profile: str, title: str, text: str) -> Delivery:
 
 def check_agreement(profile: Profile) -> None:
     """Raise ProfileError when mode, venue and account of `profile` contradict each other (trading rules 1, 2)."""
+    named = set(profile.alerts.get("addresses") or ()) - set(profile.secrets) if profile.alerts.get("push") else set()
+    if named:
+        _refuse(
+            profile, f"alerts.addresses names {min(named)}, secrets does not", "an address is a secret: name it there"
+        )
     real_money = profile.venue == "live"
     if bool(profile.live) != real_money:
         _refuse(profile, f"live is {str(bool(profile.live)).lower()} and venue is {profile.venue}",

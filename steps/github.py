@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from aurora.alerts.actions import ActionsSecrets, CheckTime, read_actions_secrets, read_check_time
 from aurora.alerts.github import Filed, Protection
 from aurora.alerts.github import file_issue as file
 from aurora.alerts.github import read_protection as read
@@ -30,5 +31,22 @@ def file_issue(context: Context[Services]) -> Filed:
 def branch_protection(context: Context[Services], checks: list[str], branch: str = "main") -> Protection:
     """Look whether `branch` requires `checks`, and whether their last runs were green."""
     found = read(context.services.environment, branch, checks)
+    context.log(found.note)
+    return found
+
+
+@step(repeat="safe", dry_run="skip")
+def actions_secrets(context: Context[Services]) -> ActionsSecrets:
+    """Look whether Actions has each variable that the profile names, the secrets among its secrets; never a value."""
+    profile = context.profile
+    found = read_actions_secrets(context.services.environment, profile.secrets, profile.environment)
+    context.log(found.note)
+    return found
+
+
+@step(repeat="safe", dry_run="skip")
+def check_time(context: Context[Services], check: str, branch: str = "main") -> CheckTime:
+    """Look how long `check` took on `branch`, the last time."""
+    found = read_check_time(context.services.environment, branch, check)
     context.log(found.note)
     return found

@@ -12,6 +12,7 @@ from aurora.engine.registry import step
 from aurora.housekeeping import machine
 from aurora.housekeeping.drift import Drift, read_drift
 from aurora.housekeeping.machine import ClockSync, Code, Disk, Port, SecretsCheck, TimeZone, Variables
+from aurora.housekeeping.week import WarmedUp, Week, compare_with_warmed_up, read_week
 from aurora.risk.lockout import Lockout
 from aurora.session.services import Services
 
@@ -84,6 +85,23 @@ def secrets(context: Context[Services]) -> SecretsCheck:
 def code(context: Context[Services]) -> Code:
     """Tell which commit will run, and whether the working tree is exactly that."""
     return machine.read_code(context.project)
+
+
+@step(repeat="safe", dry_run="skip")
+def warmed_up(context: Context[Services], runbook: str = "warmup") -> WarmedUp:
+    """Compare the code, what is not committed of it, and its dependencies with those that were warmed up."""
+    code = machine.read_code(context.project)
+    found = compare_with_warmed_up(context.project / "runs", runbook, context.profile.digest, code)
+    context.log(found.note)
+    return found
+
+
+@step(repeat="safe", dry_run="skip")
+def week(context: Context[Services], days: int = 7) -> Week:
+    """Look how the sealed sessions of the last days ended, on the profile's venue."""
+    found = read_week(context.project / "runs", str(context.profile.venue), context.services.clock.now(), days)
+    context.log(found.note)
+    return found
 
 
 @step(repeat="safe")

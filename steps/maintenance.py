@@ -43,14 +43,23 @@ def share(context: Context[Services], minutes: Decimal, parts: int, quotes: str)
 
 
 @step(repeat="safe", dry_run="skip")
-def summary(context: Context[Services], parts: dict[str, str], notes: list[str] | None = None, issue: str = "") -> Told:
-    """Tell a person what became of each of `parts` (a status by name), the notes, and what became of the issue."""
+def summary(
+    context: Context[Services],
+    parts: dict[str, str],
+    notes: list[str] | None = None,
+    issue: str = "",
+    push: bool = False,
+) -> Told:
+    """Tell a person what became of each of `parts` (a status by name), the notes, and what became of the issue.
+
+    push: to a phone also where the profile asks for no push.
+    """
     bad = [name for name, status in parts.items() if status not in (*WELL, "omitted")]  # what omitted it is named
     lines = [f"{name}: {status}" for name, status in parts.items()] + (notes or [])
     lines += [issue] * bool(issue and bad) + [f"run {context.run}"]
     title = f"Maintenance: {', '.join(bad)} not well" if bad else "Maintenance: all well"
     loud, tag = (Priority.HIGH, "warning") if bad else (Priority.DEFAULT, "white_check_mark")
     services = context.services
-    told = services.notify(Alert(title, "\n".join(lines), loud, (tag,), services.clock.now()))
+    told = services.notify(Alert(title, "\n".join(lines), loud, (tag,), services.clock.now(), push=push))
     context.log(f"alert: {told.detail}")
     return Told(told.delivered, told.detail)

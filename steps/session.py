@@ -9,6 +9,7 @@ from aurora.engine.registry import step
 from aurora.market.mode import Mode
 from aurora.session.result import KillRehearsal, SessionResult, sample_rehearsal, sample_result
 from aurora.session.services import Services
+from aurora.session.validation import RecordCheck, validate_record
 
 STOP_GRACE_S = 90.0
 """A session that is asked to stop lets its orders end and flattens, for up to a minute, before it returns."""
@@ -71,6 +72,12 @@ def rehearse_kill_switch(context: Context[Services], symbols: list[str], quotes:
     found = rehearsal.rehearse_kill_switch(context.services, tuple(symbols), quotes, attempt)
     context.log(f"alert: {found.notice}")
     return found
+
+
+@step(repeat="safe", dry_run="skip")
+def validate(context: Context[Services], recording: str) -> RecordCheck:
+    """Hold a session's record against its published schema (`invoke schema session`)."""
+    return validate_record(context.project / recording, recording)
 
 
 def _run(

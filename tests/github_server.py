@@ -23,6 +23,9 @@ class GitHub:
         self.status = 200
         self.required: list[str] | None = CHECKS
         self.runs = dict(GREEN)
+        self.took: dict[str, int | None] = {}
+        self.secrets: list[str] = []
+        self.variables: list[str] = []
         self.raw = b""
         self.asked: list[str] = []
         self.tokens: set[str] = set()
@@ -53,10 +56,20 @@ class GitHub:
         if where.endswith("/required_status_checks"):
             return {"strict": True, "contexts": self.required, "url": "x"}
         if where.endswith("/check-runs"):
-            runs = [{"id": n, "name": name, "status": "completed", "conclusion": end}
+            runs = [{"id": n, "name": name, "status": "completed", "conclusion": end, **self.times(name)}
                     for n, (name, end) in enumerate(self.runs.items())]  # fmt: skip
             return {"total_count": len(runs), "check_runs": runs}
+        if where in ("/actions/secrets", "/actions/variables"):
+            kind = where.rpartition("/")[2]
+            held = [{"name": name, **({"value": "v"} if kind == "variables" else {})} for name in getattr(self, kind)]
+            return {"total_count": len(held), kind: held}
         return {"statuses": [], "state": "success"}
+
+    def times(self, name: str) -> dict[str, str | None]:
+        """Return when a check began and ended: 41 seconds unless said otherwise."""
+        took = self.took.get(name, 41)
+        end = None if took is None else f"2026-01-05T14:3{took // 60}:{took % 60:02}Z"
+        return {"started_at": "2026-01-05T14:30:00Z", "completed_at": end}
 
     address = ""
 

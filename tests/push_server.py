@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import ssl
 import threading
 from collections.abc import Sequence
@@ -19,12 +20,33 @@ TOPIC = "s3cr3t-t0pic"
 
 @dataclass(frozen=True)
 class Received:
-    """One request as it came."""
+    """One request as it came; of ntfy's JSON, topic, title and text as it would read them."""
 
     method: str
     path: str
     headers: Message
     text: str
+    title: str = ""
+    topic: str = ""
+
+    @property
+    def priority(self) -> str:
+        """Return the word that ntfy would take: none is its default, and it has two for the loudest."""
+        return str(self.headers.get("X-Priority", "default")).replace("max", "urgent")
+
+    @property
+    def tags(self) -> list[str]:
+        """Return the tags as ntfy splits them."""
+        return str(self.headers.get("X-Tags", "")).split(",")
+
+
+def received(method: str, path: str, headers: Message, text: str) -> Received:
+    """Return a request as it came, ntfy's JSON taken apart (https://docs.ntfy.sh/publish/#publish-as-json)."""
+    try:
+        said = json.loads(text)
+        return Received(method, path, headers, said.get("message", ""), said.get("title", ""), said["topic"])
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return Received(method, path, headers, text)
 
 
 class PushServer:
@@ -84,7 +106,7 @@ def _handler(desk: PushServer) -> type[BaseHTTPRequestHandler]:
 
         def take(self) -> None:
             text = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            answer = desk.next_answer(Received(self.command, self.path, self.headers, text))
+            answer = desk.next_answer(received(self.command, self.path, self.headers, text))
             if answer == HANG:
                 desk.released.wait(30)
             elif answer == DRIP:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -21,13 +20,20 @@ class Priority(StrEnum):
 
 @dataclass(frozen=True)
 class Alert:
-    """What is told: a line, a text, how loud, words to sort it by, and since when it is true (aware)."""
+    """What is told: a line, a text, how loud, words to sort it by, and since when it is true (aware).
+
+    key:  what makes two alerts the same one, which is told once and then counted; nothing: title and text do.
+    push: to a phone also where the profile asks for none. keep: what nobody took waits on disk to be sent again.
+    """
 
     title: str
     text: str
     priority: Priority
     tags: tuple[str, ...]
     at: datetime
+    key: str = ""
+    push: bool = False
+    keep: bool = True
 
     def __post_init__(self) -> None:
         if self.at.tzinfo is None:
@@ -53,15 +59,3 @@ class Notifier(Protocol):
 
     def send(self, alert: Alert) -> Delivery:
         """Deliver `alert`, or say why not; never raises, and is back within seconds."""
-
-
-def tell(notifiers: Sequence[Notifier], alert: Alert) -> Delivery:
-    """Give `alert` to each of `notifiers`; delivered means that one of those who reach a person took it."""
-    told, said = False, []
-    for notifier in notifiers:
-        delivery = notifier.send(alert)
-        told = told or (delivery.delivered and notifier.reaches_person)
-        said.append(f"{notifier.name}: {delivery.detail}")
-    if not any(notifier.reaches_person for notifier in notifiers):
-        said.append("nobody is told: the profile asks for no alert that reaches a person")
-    return Delivery(told, "; ".join(said))

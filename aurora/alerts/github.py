@@ -80,7 +80,7 @@ def file_issue(environment: Mapping[str, str], occurrence: Occurrence, mask: Cal
     """
     body, title = mask(_render(occurrence))[:LONGEST_BODY], mask(occurrence.title)[:LONGEST_TITLE]
     try:
-        return _asked(environment, lambda repository: _file(repository, occurrence, title, body))
+        return ask_github(environment, lambda repository: _file(repository, occurrence, title, body))
     except Unreachable as why:
         return Filed(False, "none", None, str(why))
 
@@ -88,12 +88,13 @@ def file_issue(environment: Mapping[str, str], occurrence: Occurrence, mask: Cal
 def read_protection(environment: Mapping[str, str], branch: str, checks: Sequence[str]) -> Protection:
     """Look whether `branch` requires each of `checks`, and whether their last runs there were green."""
     try:
-        return _asked(environment, lambda repository: _protection(repository, branch, checks))
+        return ask_github(environment, lambda repository: _protection(repository, branch, checks))
     except Unreachable as why:
         return Protection(False, list(checks), list(checks), str(why))
 
 
-def _asked(environment: Mapping[str, str], ask: Callable[[Repository], R]) -> R:
+def ask_github(environment: Mapping[str, str], ask: Callable[[Repository], R]) -> R:
+    """Return what `ask` finds in the repository that `environment` names. Raises Unreachable, with what to do."""
     token, name = environment.get(TOKEN, "").strip(), environment.get(REPOSITORY, "").strip()
     address = environment.get(ADDRESS, "").strip() or PUBLIC
     for variable, value in ((TOKEN, token), (REPOSITORY, name)):

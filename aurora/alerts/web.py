@@ -63,14 +63,15 @@ def read_target(address: str, name: str) -> Target | str:
         return not_one
     if not host or parts.scheme not in ("http", "https") or not text.isascii() or not text.isprintable() or " " in text:
         return not_one
-    if parts.scheme == "http" and not _is_loopback(host):
+    if parts.scheme == "http" and not is_loopback(host):
         return f"{name} is plain http, which anybody on the way can read; use https"
     login = f"{unquote(parts.username or '')}:{unquote(parts.password or '')}" if "@" in parts.netloc else ""
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     return Target(parts.scheme == "https", host, port, path, login)
 
 
-def _is_loopback(host: str) -> bool:
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is this machine itself."""
     try:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
@@ -96,7 +97,7 @@ def _post(target: Target, body: bytes, headers: Mapping[str, str], timeout_s: fl
             connection = http.client.HTTPConnection(target.host, target.port, timeout=timeout_s)
         login = {"Authorization": f"Basic {b64encode(target.login.encode()).decode()}"} if target.login else {}
         connection.request("POST", target.path, body, {"User-Agent": "aurora", **headers, **login})
-        return _judge(connection.getresponse().status)
+        return judge(connection.getresponse().status)
     except Exception as error:  # noqa: BLE001 - no message stops what it tells of; the table has a line for each
         return next(answer for kind, answer in _FAILURES if isinstance(error, kind))
     finally:
@@ -104,7 +105,8 @@ def _post(target: Target, body: bytes, headers: Mapping[str, str], timeout_s: fl
             connection.close()
 
 
-def _judge(status: int) -> Answer:
+def judge(status: int) -> Answer:
+    """Return what an HTTP status says of a message."""
     if 200 <= status < 300:
         return Answer(True, f"the server accepted it ({status})")
     if 300 <= status < 400:

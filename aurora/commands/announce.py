@@ -1,4 +1,4 @@
-"""`announce`: send the heads that wait in the outbox; 0 nothing is left, 1 something is, 8 a witness disagrees."""
+"""`announce`: send the heads and alerts that wait; 0 nothing is left, 1 something is, 8 a witness disagrees."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from datetime import datetime
 from pathlib import Path
 
 from aurora.alerts.base import Alert, Priority
+from aurora.alerts.unsent import UnsentAlerts
+from aurora.clock import iso
 from aurora.commands.parser import Invocation
 from aurora.engine.faults import visible
 from aurora.engine.project import Project
@@ -30,20 +32,24 @@ def execute(project: Project, invocation: Invocation) -> int:
     if not project.runs.is_dir():
         sys.stdout.write("There are no records here, and nothing to announce.\n")
         return 0
-    lines = list(unsent(outbox)) if invocation.options.list else _send(project, outbox)
+    lines = list(unsent(project)) if invocation.options.list else _send(project, outbox)
     sys.stdout.write("\n".join(lines or ["Everything has been announced."]) + "\n")
     if outbox.alarm:
         return _DISAGREES
-    return _LEFT if list(unsent(outbox)) else 0
+    return _LEFT if list(unsent(project)) else 0
 
 
-def unsent(outbox: Outbox) -> Iterator[str]:
+def unsent(project: Project) -> Iterator[str]:
     """Yield what waits, and an alarm, each in a line."""
+    outbox, waiting = Outbox(project.runs), UnsentAlerts(project.root).waiting()
     if alarm := outbox.alarm:
         yield f"ALARM: {alarm}"
     alerts = outbox.alerts()
     if alerts:
         yield f"{len(alerts)} head{'' if len(alerts) == 1 else 's'} not told yet, the oldest since {alerts[0].at}"
+    if waiting:
+        count = f"{len(waiting)} alert{'' if len(waiting) == 1 else 's'}"
+        yield f"{count} nobody took yet, the oldest since {iso(waiting[0].alert.at)}: {waiting[0].why}"
     if (push := outbox.push()) is not None:
         yield f"the head {push.seq} is not with the git witness yet, since {push.at}"
     if names := outbox.unreadable():
@@ -52,8 +58,22 @@ def unsent(outbox: Outbox) -> Iterator[str]:
 
 
 def _send(project: Project, outbox: Outbox) -> list[str]:
+    late = list(_late(project))
     with outbox.locked():
-        return [*_tell(project, outbox), *_push(project, outbox)]
+        return [*late, *_tell(project, outbox), *_push(project, outbox)]
+
+
+def _late(project: Project) -> Iterator[str]:
+    """Send the alerts that nobody took when they were told, by the profile of each."""
+    from aurora.desk import desk_of  # noqa: PLC0415 - only when something is to be told
+
+    for profile in dict.fromkeys(each.profile for each in UnsentAlerts(project.root).waiting()):
+        try:
+            yield from desk_of(project.root, profile).send_unsent()
+        except AuroraError as error:
+            yield f"alerts of {profile} wait: {error.what}"
+        except OSError as error:
+            yield f"runs/.outbox can't be used ({error.strerror}): make it writable"
 
 
 def _tell(project: Project, outbox: Outbox) -> Iterator[str]:
@@ -75,7 +95,8 @@ def _alert(project: Project, heads: Sequence[Announcement]) -> Alert:
     if len(heads) > MOST:
         lines.insert(0, f"({len(heads) - MOST} earlier heads, which those below prove)")
     loudest = max((_LOUDNESS.get(each.what, Priority.DEFAULT) for each in heads), key=list(Priority).index)
-    return Alert(title, "\n".join(lines), loudest, ("receipt",), datetime.fromisoformat(heads[-1].at))
+    # it waits in an outbox of its own, where a later head makes an earlier one needless
+    return Alert(title, "\n".join(lines), loudest, ("receipt",), datetime.fromisoformat(heads[-1].at), keep=False)
 
 
 def _notify(project: Project, profile: str, alert: Alert) -> tuple[bool, str]:

@@ -7,7 +7,9 @@ import sys
 from datetime import UTC
 from zoneinfo import ZoneInfo
 
+from aurora.alerts.unsent import UnsentAlerts
 from aurora.clock import SystemClock
+from aurora.commands.announcing import start_sender
 from aurora.commands.parser import Invocation
 from aurora.engine import crontab
 from aurora.engine.faults import visible
@@ -44,6 +46,8 @@ def _tick(project: Project, names: list[str]) -> int:
         sys.stdout.write(f"{SystemClock().now():%Y-%m-%dT%H:%M:%SZ} {visible(line)}\n")
     for name, title, text in looked.trouble:
         _alert(project, name, title, text)
+    if UnsentAlerts(project.root).waiting():
+        start_sender(project.root)
     return looked.code
 
 

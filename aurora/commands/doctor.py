@@ -27,7 +27,6 @@ from aurora.engine.profiles import load_profile, profile_names
 from aurora.engine.project import Project
 from aurora.engine.records import records
 from aurora.errors import AuroraError, RecordError
-from aurora.evidence.outbox import Outbox
 from aurora.evidence.persons import VARIABLE, PersonSignatory
 
 LOW_DISK_MB = 500
@@ -204,7 +203,7 @@ def _unfinished(project: Project) -> Iterator[Finding]:
 
 
 def _witness(project: Project) -> Iterator[Finding]:
-    for line in unsent(Outbox(project.runs)):
+    for line in unsent(project):
         yield Finding("bad" if line.startswith("ALARM") else "note", line, "invoke announce")
     if project.witness is None:
         yield Finding("note", "no git witness: heads of the ledger leave this machine only in alerts",

@@ -126,7 +126,9 @@ class _Alerts:
     def tell(self, text: str) -> None:
         """Say it here, and send it."""
         _say(f"! {text}")
-        alert = Alert("Flatten", text, Priority.URGENT, ("flatten",), self._desk.clock.now())
+        now = self._desk.clock.now()
+        # trading rule 22: an alarm each minute, also where it says the same as the one before
+        alert = Alert("Flatten", text, Priority.URGENT, ("flatten",), now, key=f"{text} {now:%H:%M}")
         self._threads.append(threading.Thread(target=self._desk.notify, args=(alert,), daemon=True))
         self._threads[-1].start()
 

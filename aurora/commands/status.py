@@ -11,7 +11,6 @@ from aurora.engine.faults import visible
 from aurora.engine.project import Project
 from aurora.engine.records import records
 from aurora.errors import AuroraError
-from aurora.evidence.outbox import Outbox
 from aurora.execution.order_journal import read_last_days
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.lockout import Lockout
@@ -46,7 +45,7 @@ def _unfinished(project: Project) -> Iterator[str]:
 
 
 def _unsent(project: Project) -> Iterator[str]:
-    for line in unsent(Outbox(project.runs)):
+    for line in unsent(project):
         yield f"{'✘' if line.startswith('ALARM') else '!'} witness     {visible(line)}: invoke announce"
 
 

@@ -86,6 +86,20 @@ def unpacked(path: Path, run: str) -> Iterator[Path]:
         yield Path(place) / run
 
 
+@contextlib.contextmanager
+def sealed_folder(runs: Path, run: str) -> Iterator[Path]:
+    """Yield the folder of a sealed run, out of its archive where housekeeping has put it away; verify first.
+
+    Raises RecordError for an archive that can't be read.
+    """
+    path = archive_of(runs, run)
+    if (runs / run).is_dir() or not path.is_file():
+        yield runs / run
+        return
+    with unpacked(path, run) as folder:
+        yield folder
+
+
 def _pack(folder: Path, path: Path, sealed: Event) -> tuple[int, str]:
     """Write the archive of a folder and read it back; return its size and SHA-256."""
     draft = path.with_name(f".{path.name}.draft")

@@ -9,8 +9,9 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from aurora.errors import RecordError
 from aurora.evidence import statement
-from aurora.evidence.archive import archive_of
+from aurora.evidence.archive import sealed_folder
 from aurora.evidence.ledger import LedgerText, read_ledger
 from aurora.evidence.verification import verify
 
@@ -86,16 +87,12 @@ def _verdict(runs: Path, ledger: LedgerText, broken: str, asked: Mapping[str, An
 def _candidates(runs: Path, ledger: LedgerText, asked: Mapping[str, Any], asking: Asking) -> Iterator[Candidate]:
     sealed = [run for run, event in ledger.sealed.items() if asked["runbook"] in event.data.get("runbooks", ())]
     for run in sealed[: -_LOOKED_AT - 1 : -1]:
-        if run in ledger.archived and not (runs / run).exists():
-            file = archive_of(runs, run).name
-            why = f"it lies in {file}, and only folders are looked at: tar -xzf {file} in {runs.name}/"
-            yield Candidate(run, (why,), is_read=False)
-            continue
         try:
-            said = statement.read_statement((runs / run / statement.FILE).read_bytes())["predicate"]
+            with sealed_folder(runs, run) as folder:
+                said = statement.read_statement((folder / statement.FILE).read_bytes())["predicate"]
             parts = list(_parts(said, str(asked["runbook"])))
             reasons = min((list(_misfits(part, said, asked, asking)) for part in parts), key=len)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RecordError) as error:
             yield Candidate(run, (f"its evidence can't be read ({error})",), is_read=False)
             continue
         if not reasons:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import os
 import platform
 import shutil
@@ -14,6 +15,7 @@ import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
+from importlib import metadata
 from pathlib import Path
 
 from aurora import __version__
@@ -23,6 +25,7 @@ MEGABYTE = 1_000_000
 SHORTEST_SECRET = 8
 LARGEST_SEARCHED = 5 * MEGABYTE
 GIT_TIMEOUT_S = 20
+LOCK = "requirements/run.lock"
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,11 @@ class Disk:
 
 @dataclass(frozen=True)
 class Code:
-    """The code that will run. commit: empty when there is no git or no commit. dirty: not exactly that commit."""
+    """The code that will run. commit: empty when there is no git or no commit. dirty: not exactly that commit.
+
+    tree: a digest of what is not committed, empty when nothing is. lock: of the locked dependencies' file, empty when
+    there is none. installed: of the distributions that are installed, by name and version.
+    """
 
     commit: str
     branch: str
@@ -70,6 +77,9 @@ class Code:
     changed: list[str]
     aurora: str
     python: str
+    tree: str
+    lock: str
+    installed: str
 
 
 @dataclass(frozen=True)
@@ -113,7 +123,34 @@ def read_code(project: Path) -> Code:
     commit = _git(project, "rev-parse", "HEAD").strip()
     branch = _git(project, "rev-parse", "--abbrev-ref", "HEAD").strip() if commit else ""
     changed = [line[3:] for line in _git(project, "status", "--porcelain").splitlines()]
-    return Code(commit, branch, not commit or bool(changed), changed[:20], __version__, platform.python_version())
+    dirty = not commit or bool(changed)
+    lock = project / LOCK
+    return Code(
+        commit,
+        branch,
+        dirty,
+        changed[:20],
+        __version__,
+        platform.python_version(),
+        _tree_of(project) if dirty else "",
+        hashlib.sha256(lock.read_bytes()).hexdigest() if lock.is_file() else "",
+        _installed(),
+    )
+
+
+def _tree_of(project: Path) -> str:
+    """Return a digest of what differs from the commit: the changes, and each file that git does not know."""
+    digest = hashlib.sha256(_git(project, "diff", "HEAD", "--binary").encode())
+    for name in sorted(_git(project, "ls-files", "--others", "--exclude-standard", "-z").split("\0")):
+        path = project / name
+        if name and path.is_file() and not path.is_symlink():
+            digest.update(f"{name}\0{hashlib.sha256(path.read_bytes()).hexdigest()}\n".encode())
+    return digest.hexdigest()
+
+
+def _installed() -> str:
+    names = sorted({f"{each.metadata['Name']}=={each.version}".lower() for each in metadata.distributions()})
+    return hashlib.sha256("\n".join(names).encode()).hexdigest()
 
 
 def check_secrets(project: Path, names: Collection[str], environment: Mapping[str, str]) -> SecretsCheck:

@@ -63,6 +63,7 @@ class Session:
         lockout: Lockout | None = None,
         on_progress: Callable[[float, float | None, str], None] = lambda *_: None,
         is_stopping: Callable[[], bool] = bool,
+        on_kill_flag: Callable[[], object] = lambda: None,
         pause: Callable[[float], object] | None = None,
         stopwatch: Clock | None = None,
     ) -> None:
@@ -82,6 +83,7 @@ class Session:
         self._recorder = recorder
         self._on_progress = on_progress
         self._is_stopping = is_stopping
+        self._on_kill_flag = on_kill_flag
         self._pause = source.clock.sleep if pause is None else pause
         stopwatch = stopwatch or SystemClock()
         self.phases = PhaseTimes(stopwatch)
@@ -146,6 +148,8 @@ class Session:
 
     def _reason_to_end(self) -> str:
         if self._kill_switch.is_set:
+            if not self.halted:
+                self._on_kill_flag()
             self.halted = True
             return "the kill flag was set"
         if self.breaker.locked:

@@ -40,6 +40,12 @@ class Outcry(AbstractContextManager["Outcry"]):
         if self._lockout is not None:
             self._lockout.set(anomaly, self._session, self._services.clock.now(), str(self._services.profile.venue))
 
+    def killed(self) -> None:
+        """Tell that the kill flag stops the session, as it does."""
+        keeps = "It flattens" if self._services.profile.on_kill == "flatten" else "It keeps what is held"
+        text = f"The kill flag was set: session {self._session} opens nothing more. {keeps}, and ends."
+        self._tell(f"{self._name}: session killed", text, Priority.URGENT)
+
     def warn(self, text: str) -> None:
         """Tell of what a person should look at; the session goes on."""
         self._tell(f"{self._name}: look at the session", f"{text}.", Priority.HIGH)

@@ -43,11 +43,13 @@ def rehearse_kill_switch(services: Services, symbols: tuple[str, ...], quotes: s
 
     request = SessionRequest(Mode.PAPER, symbols, quotes, steps=FLAG_AFTER_POLLS)
     try:
-        result = run_session(services, request, replace(attempt, on_progress=set_flag), after_run=try_to_open)
+        result = run_session(
+            services, request, replace(attempt, on_progress=set_flag, tells_kill=False), after_run=try_to_open
+        )
     finally:
         removed = bool(flags) and switch.remove_rehearsal_flag(flags[0])
     halted = result.halted and result.polls == FLAG_AFTER_POLLS
-    notice = services.notify(_alert(services, halted))
+    notice = services.notify(_alert(services, halted, attempt.id))
     return KillRehearsal(
         halted=halted,
         opening_refused=stages == [Stage.KILL],
@@ -61,12 +63,15 @@ def rehearse_kill_switch(services: Services, symbols: tuple[str, ...], quotes: s
     )
 
 
-def _alert(services: Services, halted: bool) -> Alert:
+def _alert(services: Services, halted: bool, attempt: str) -> Alert:
     text = (
         "The kill flag halted a session. No action is needed." if halted else "A session DID NOT HALT at the kill flag."
     )
     tags = ("rehearsal", "kill-switch")
-    return Alert("Rehearsal of the kill switch", text, Priority.HIGH, tags, services.clock.now())
+    # each rehearsal is to be seen on the phone: it is never the repetition of one before
+    return Alert(
+        "Rehearsal of the kill switch", text, Priority.HIGH, tags, services.clock.now(), key=f"rehearsal {attempt}"
+    )
 
 
 def _offer_order(session: Session, symbol: str) -> Stage:

@@ -41,13 +41,17 @@ ORDERS = "orders.jsonl"
 
 @dataclass(frozen=True)
 class Attempt:
-    """Who runs a session, and how it is heard: an id unique for ever, a folder for its record, and two callbacks."""
+    """Who runs a session, and how it is heard: an id unique for ever, a folder for its record, and two callbacks.
+
+    tells_kill: that the kill flag stopped it is told at once; a rehearsal tells what came of it itself.
+    """
 
     id: str
     folder: Path
     on_progress: Callable[[float, float | None, str], None] = lambda *_: None
     is_stopping: Callable[[], bool] = bool
     grant: Grant | None = None
+    tells_kill: bool = True
 
 
 def run_session(
@@ -96,6 +100,7 @@ def run_session(
             ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
             on_progress=attempt.on_progress,
             is_stopping=_heartbeat(services, request, outcry, stack).beating(attempt.is_stopping),
+            on_kill_flag=outcry.killed if attempt.tells_kill else lambda: None,
             pause=_pause_of(services, source, stack),
         )
         for anomaly in anomalies:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from aurora.alerts.log import LOG, LogNotifier
-from tests.alerts.test_base import ALERT
+from tests.alerts.test_telling import ALERT
 
 
 def test_line_says_all_of_the_alert(tmp_path: Path) -> None:

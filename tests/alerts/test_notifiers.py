@@ -23,13 +23,13 @@ from tests.trading import ROOT, START
 )
 def test_profile_names_the_notifiers(wanted: dict[str, bool], names: list[str], tmp_path: Path) -> None:
     """Those that are true are built, the log first: it is written whatever the network does."""
-    assert [each.name for each in build_notifiers(wanted, tmp_path, {}, ManualClock(START))] == names
+    assert [each.name for each in build_notifiers(wanted, tmp_path, {}, ManualClock(START), ["NTFY_URL"])] == names
 
 
 def test_table_and_schema_agree() -> None:
-    """Each notifier is a key of `alerts` in the profile's schema, and each key there is a notifier."""
+    """Each notifier is a key of `alerts` in the profile's schema; what else is there says where to, and how badly."""
     schema = json.loads((ROOT / "profiles/profile.schema.json").read_text())
-    assert set(schema["properties"]["alerts"]["properties"]) == set(NOTIFIERS)
+    assert set(schema["properties"]["alerts"]["properties"]) == {*NOTIFIERS, "addresses", "required"}
 
 
 def write_profile(root: Path, text: str) -> None:

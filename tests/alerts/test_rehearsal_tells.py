@@ -35,8 +35,8 @@ def test_accepted_push_is_notified(tmp_path: Path) -> None:
         result = rehearse(tmp_path, {"NTFY_URL": server.address}, push=True)
     assert (result.halted, result.notified, result.flag_removed) == (True, True, True)
     (got,) = server.received
-    assert got.headers["Title"] == "Rehearsal of the kill switch"
-    assert got.headers["Priority"] == "high"
+    assert got.title == "Rehearsal of the kill switch"
+    assert got.priority == "high"
     assert "halted a session" in got.text
     assert [line["title"] for line in logged(tmp_path)] == ["Rehearsal of the kill switch"]
     assert TOPIC not in result.notice
@@ -77,5 +77,5 @@ def test_secrets_are_masked_before_they_are_sent(tmp_path: Path) -> None:
         alert = Alert(f"at {server.address}", f"posted to {server.address}", Priority.LOW, (), START)
         assert desk.notify(alert).delivered
     assert server.received[0].text == "posted to ***"
-    assert server.received[0].headers["Title"] == "at ***"
+    assert server.received[0].title == "at ***"
     assert TOPIC not in (tmp_path / LOG).read_text()

@@ -6,15 +6,18 @@ import json
 import os
 import shutil
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
+from aurora.alerts.base import Alert, Priority
+from aurora.alerts.unsent import Unsent, UnsentAlerts
 from aurora.evidence.ledger import Head
 from aurora.evidence.outbox import Announcement, Outbox
 from aurora.evidence.witness import head_line, last_head
 from tests.engine.kit import ROOT, Lab, wait_until
-from tests.push_server import HANG, PushServer
+from tests.push_server import HANG, PushServer, free_port
 
 BOOK = """
     params:
@@ -64,13 +67,13 @@ def test_run_tells_its_heads(desk: Lab) -> None:
         line = head_line("north", head)
         wait_until(lambda: any(line in each.text for each in server.received), what="the last head")
         wait_until(lambda: is_sent(desk))
-        assert not {each.headers["Priority"] for each in server.received} - {"min", "low"}
-        assert "green" in server.received[-1].headers["Title"]
+        assert not {each.priority for each in server.received} - {"min", "low"}
+        assert "green" in server.received[-1].title
         done = desk.command("runbook", "book", "--no-good", env={"NTFY_URL": server.address})
         assert done.returncode == 3
-        wait_until(lambda: server.received[-1].headers["Priority"] == "default", what="a red run's summary")
+        wait_until(lambda: server.received[-1].priority == "default", what="a red run's summary")
         wait_until(lambda: is_sent(desk))
-        assert "red" in server.received[-1].headers["Title"]
+        assert "red" in server.received[-1].title
 
 
 def test_saved_alerts_are_a_witness(desk: Lab, tmp_path: Path) -> None:
@@ -193,11 +196,11 @@ def test_rollback_is_an_alarm_at_the_next_run(desk: Lab, tmp_path: Path) -> None
     with PushServer() as server:
         env = {"NTFY_URL": server.address}
         assert desk.command("runbook", "book", env=env).returncode == 0
-        wait_until(lambda: any(each.headers["Priority"] == "urgent" for each in server.received), 60)
+        wait_until(lambda: any(each.priority == "urgent" for each in server.received), 60)
         wait_until(lambda: Outbox(desk.project.runs).alarm)
         done = desk.command("announce", env=env)
         assert (done.returncode, "ALARM: The git witness" in done.stdout) == (8, True), done.stdout
-        assert sum(each.headers["Priority"] == "urgent" for each in server.received) == 1
+        assert sum(each.priority == "urgent" for each in server.received) == 1
         assert "ALARM: The git witness" in desk.command("runbook", "book", env=env).stdout
         assert "ALARM" in desk.command("status", env=env).stdout
         done = desk.command("verify", "--witness-git", env=env)
@@ -285,3 +288,35 @@ def test_push_that_can_not_be_read_is_pushed_all_the_same(desk: Lab) -> None:
     assert desk.command("verify", "--remote", str(remote)).returncode == 0
     (desk.project.runs / ".outbox" / "000000000002-green.json").unlink()
     assert desk.command("announce").stdout == "Everything has been announced.\n"
+
+
+# ── Alerts that nobody took ──────────────────────────────────────────────────────────────────────────────────────────
+def leave_one(desk: Lab) -> None:
+    """Leave an alert that nobody took."""
+    at = datetime(2026, 1, 5, 14, 35, tzinfo=UTC)
+    alert = Alert("left over", "text", Priority.HIGH, (), at)
+    UnsentAlerts(desk.root).put(Unsent(alert, "paper_strict", ("NTFY_URL",), "no network"))
+
+
+def test_announce_sends_the_alerts_that_wait(desk: Lab) -> None:
+    """What waits is listed, kept while nobody takes it (exit 1), and sent by `announce` once somebody does."""
+    leave_one(desk)
+    nowhere = {"NTFY_URL": f"http://127.0.0.1:{free_port()}/t"}
+    assert "1 alert nobody took yet" in desk.command("announce", "--list", env=nowhere).stdout
+    assert "1 alert nobody took yet" in desk.command("status", env=nowhere).stdout
+    assert desk.command("announce", env=nowhere).returncode == 1
+    with PushServer() as server:
+        done = desk.command("announce", env={"NTFY_URL": server.address})
+        assert (done.returncode, "left over: push" in done.stdout or "left over" in done.stdout) == (0, True)
+    assert [each.title for each in server.received] == ["(late) left over"]
+    assert UnsentAlerts(desk.root).waiting() == []
+
+
+def test_the_next_run_sends_what_waits(desk: Lab) -> None:
+    """A run of any profile starts the sender, and waits for nothing."""
+    leave_one(desk)
+    with PushServer() as server:
+        done = desk.command("runbook", "book", "--profile", "sim", env={"NTFY_URL": server.address})
+        assert done.returncode == 0, done.stderr
+        wait_until(lambda: not UnsentAlerts(desk.root).waiting(), 60)
+    assert "(late) left over" in [each.title for each in server.received]

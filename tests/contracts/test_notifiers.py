@@ -45,8 +45,10 @@ def log_way(root: Path, server: PushServer) -> Way:
 def push_way(root: Path, server: PushServer) -> Way:
     """Return the push; it can't send where nothing listens."""
     clock = ManualClock(START)
-    broken = PushNotifier(f"http://127.0.0.1:{free_port()}/topic", clock)
-    return Way(PushNotifier(server.address, clock), broken, lambda: [each.text for each in server.received])
+    broken = PushNotifier({"NTFY_URL": f"http://127.0.0.1:{free_port()}/topic"}, clock)
+    return Way(
+        PushNotifier({"NTFY_URL": server.address}, clock), broken, lambda: [each.text for each in server.received]
+    )
 
 
 WAYS = {"log": log_way, "push": push_way}

@@ -10,10 +10,11 @@ from typing import Any
 
 import pytest
 
+from aurora.clock import SystemClock
 from aurora.engine.execute import start_run
 from aurora.engine.records import find_run
 from aurora.errors import OperatorError, RunNotFound
-from aurora.evidence.archive import archive_run
+from aurora.evidence.archive import archive_of, archive_run
 from aurora.evidence.keys import ensure_key
 from aurora.evidence.requirements import Asking, check_requirements
 from aurora.journal import read_journal
@@ -69,6 +70,20 @@ def test_sealed_green_run_meets_it(records: Records) -> None:
     folder = records.run("book", profile="paper")
     found = verdict(records, profile="paper")
     assert (found["verdict"], found["run"]) == ("met", folder.name)
+
+
+def test_an_archived_run_is_as_good_as_its_folder(records: Records) -> None:
+    """Evidence that housekeeping put into an archive still meets what asks for it, and a damaged archive does not."""
+    folder = records.run("book", profile="paper")
+    archive_run(folder, records.key, SystemClock().now())
+    assert not folder.exists()
+    found = verdict(records, profile="paper")
+    assert (found["verdict"], found["run"]) == ("met", folder.name)
+    path = archive_of(records.runs, folder.name)
+    path.write_bytes(path.read_bytes()[:-20])
+    assert f"{folder.name} came nearest" in refusal(records, profile="paper")
+    path.unlink()
+    assert f"{folder.name} came nearest" in refusal(records, profile="paper")
 
 
 def test_nothing_found_in_a_simulation_is_not_checked(records: Records) -> None:

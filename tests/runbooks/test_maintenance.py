@@ -14,6 +14,7 @@ import pytest
 
 from aurora.engine.locks import Locks
 from tests.github_server import SECRET, serve_github
+from tests.push_server import TOPIC, PushServer
 from tests.runbooks import test_shipped
 from tests.runbooks.test_shipped import ROOT, aurora, ends, journal
 
@@ -112,7 +113,27 @@ def test_nobody_told_is_a_remark_when_ntfy_was_asked_for(desk: Path) -> None:
     """`--ntfy` under a profile that tells nobody is an advisory red: the exit code stays that of the trading part."""
     done = aurora(desk, *SHORT, "--ntfy")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [gate["verdict"] for gate in ends(desk)["summary"]["gates"]] == ["red"]
+    assert [gate["verdict"] for gate in ends(desk)["summary"]["gates"]] == ["red", "pass"]
+
+
+def test_ntfy_pushes_under_a_profile_that_does_not(desk: Path) -> None:
+    """`--ntfy` sends the summary to NTFY_URL under any profile, and the address stands in no record."""
+    with PushServer() as server:
+        done = aurora(desk, *SHORT, "--ntfy", "--skip-paper", "--keep-days", "7", NTFY_URL=server.address)
+    assert done.returncode == 0, done.stdout + done.stderr
+    (got,) = server.received
+    assert (got.title, got.tags) == ("Maintenance: all well", ["white_check_mark"])
+    assert [gate["verdict"] for gate in ends(desk)["summary"]["gates"]] == ["pass", "pass"]
+    written = [path for path in (desk / "runs").rglob("*") if path.is_file()]
+    assert not [path for path in written if TOPIC in path.read_text(errors="replace")]
+
+
+def test_a_profile_can_require_the_alert(desk: Path) -> None:
+    """Where `alerts.required` is true a summary that reached nobody is red, exit 3; else the exit code stays."""
+    (desk / "profiles/must.yaml").write_text("extends: sim\nalerts: {required: true}\n")
+    done = aurora(desk, *SHORT, "--skip-paper", "--profile", "must")
+    assert done.returncode == 3, done.stdout + done.stderr
+    assert statuses(desk)["summary"] == "red"
 
 
 def test_the_next_day_says_what_was_missed(desk: Path) -> None:

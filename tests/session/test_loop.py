@@ -536,6 +536,14 @@ def test_kill_flag_halts_before_the_next_poll(tmp_path: Path) -> None:
     assert ran.result.anomalies == []
 
 
+def test_a_kill_is_told_at_once_and_once(tmp_path: Path) -> None:
+    """That a flag stopped a session, and what becomes of what it holds, is told; a rehearsal tells it itself."""
+    ran = run(tmp_path, on_poll=kill_at(5), steps=100)
+    (notice,) = ran.services.notices
+    assert notice.startswith("The kill flag was set: session ")
+    assert notice.endswith("opens nothing more. It keeps what is held, and ends.")
+
+
 @pytest.mark.parametrize(("on_kill", "flat", "sells"), [("hold", False, 0), ("flatten", True, 1)])
 def test_on_kill_decides_about_positions(tmp_path: Path, on_kill: str, flat: bool, sells: int) -> None:
     """Trading rule 3: after a kill positions stay (`hold`) or go (`flatten`); nothing works on either way."""

@@ -32,7 +32,9 @@ def table() -> FunctionTable:
 def test_the_steps_are_known() -> None:
     """These are the trading steps that runbooks may use; a new one is added here, a lost one breaks runbooks."""
     assert sorted(USES) == [
+        "github.actions_secrets",
         "github.branch_protection",
+        "github.check_time",
         "github.file_issue",
         "housekeeping.look",
         "housekeeping.tidy",
@@ -48,6 +50,8 @@ def test_the_steps_are_known() -> None:
         "machine.port",
         "machine.secrets",
         "machine.utc",
+        "machine.warmed_up",
+        "machine.week",
         "maintenance.missed",
         "maintenance.share",
         "maintenance.summary",
@@ -57,6 +61,7 @@ def test_the_steps_are_known() -> None:
         "session.paper",
         "session.rehearse_kill_switch",
         "session.shadow",
+        "session.validate",
         "venue.clock",
         "venue.market_data",
         "venue.orders_taken",
