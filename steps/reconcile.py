@@ -1,0 +1,20 @@
+"""Steps that hold Aurora's own record against the venue's."""
+
+from __future__ import annotations
+
+from aurora.engine.context import Context
+from aurora.engine.registry import step
+from aurora.session.emergency import Agreement, compare_account
+from aurora.session.services import Services
+
+
+@step(repeat="safe", venue=True)
+def compare(context: Context[Services]) -> Agreement:
+    """Compare orders, fills and positions of the day with the venue; nothing is written, nothing is sent."""
+    return compare_account(context.services, records=False)
+
+
+@step(repeat="safe", venue=True, dry_run="skip")
+def account(context: Context[Services]) -> Agreement:
+    """Compare, put on record what the venue said of Aurora's own orders, and lock live out on drift."""
+    return compare_account(context.services, records=True)
