@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from aurora.engine.context import Context
 from aurora.engine.registry import step
+from aurora.session.account import read_account
+from aurora.session.closing import CashCheck, check_cash
 from aurora.session.emergency import Agreement, compare_account
 from aurora.session.services import Services
 
@@ -18,3 +20,10 @@ def compare(context: Context[Services]) -> Agreement:
 def account(context: Context[Services]) -> Agreement:
     """Compare, put on record what the venue said of Aurora's own orders, and lock live out on drift."""
     return compare_account(context.services, records=True)
+
+
+@step(repeat="safe", venue=True, dry_run="skip")
+def cash(context: Context[Services], recording: str) -> CashCheck:
+    """Hold the account's cash against what the session began with, its fills and its fees."""
+    held = read_account(context.services, recording).cash_usd
+    return check_cash(context.project / recording, held)
