@@ -68,7 +68,7 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     planned = {entry["id"] for entry in journal(desk)[0]["data"]["plan"]}
     assert set(finished) == planned
     others = {name: end["status"] for name, end in finished.items() if end["status"] != "passed"}
-    real_only = ("preflight/branch", "preflight/drift", "preflight/venue_clock")
+    real_only = ("preflight/branch", "preflight/drift", "preflight/venue_clock", "eod/reconcile")
     assert others == dict.fromkeys(real_only, "skipped")
     assert finished["live"]["outputs"]["orders_sent"] >= 0
     assert finished["live"]["outputs"]["flat"] is True
