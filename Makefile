@@ -23,7 +23,7 @@ LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse live live-shadow daily-shadow maintenance test conformance check nightly bench lock calendar clean moved
+.PHONY: help setup rehearse live live-shadow live-eod drill daily-shadow maintenance test conformance check nightly bench lock calendar clean moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -41,6 +41,14 @@ live: $(RUN) ## Run the go-live checklist for real; ARGS="--symbols SPY"
 live-shadow: $(RUN) ## Warm up: a shadow session, nothing sent; QUOTES=, SYMBOLS=, PROFILE=live_canary
 	@$(COMPILE)
 	$(BIN)/invoke runbook warmup --profile "$(PROFILE)" --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
+
+live-eod: $(RUN) ## Close the day: figures, positions, cash, reconcile; PROFILE=live_canary, ARGS="--recording runs/…/session.jsonl"
+	@$(COMPILE)
+	$(BIN)/invoke runbook eod --profile "$(PROFILE)" --symbols "$(SYMBOLS)" $(ARGS)
+
+drill: $(RUN) ## Rehearse the emergency on a simulated gateway; ARGS="--gateway HOST:PORT"
+	@$(COMPILE)
+	$(BIN)/invoke runbook drill $(ARGS)
 
 daily-shadow: $(RUN) ## The day's shadow session, judged and summed up; QUOTES=, SYMBOLS=, PROFILE=
 	@$(COMPILE)

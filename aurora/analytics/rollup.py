@@ -142,7 +142,7 @@ def roll_up(path: Path, *, trade_cap_usd: Decimal, notional_cap_usd: Decimal) ->
     Raises OperatorError when there is no such file, RecordError with file and line when it is damaged.
     """
     sums = _Sums()
-    for number, line in _lines(path):
+    for number, line in record_lines(path):
         try:
             sums.add(line)
         except (KeyError, TypeError, ValueError, AttributeError, InvalidOperation) as error:
@@ -152,7 +152,8 @@ def roll_up(path: Path, *, trade_cap_usd: Decimal, notional_cap_usd: Decimal) ->
     return _rollup(sums, trade_cap_usd, notional_cap_usd)
 
 
-def _lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+def record_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
+    """Yield number and content of each whole line of a session's record. Raises OperatorError, RecordError."""
     try:
         with path.open(encoding="utf-8", newline="\n") as lines:
             for number, line in enumerate(lines, start=1):
