@@ -71,11 +71,7 @@ def run_session(
     """
     lockout = _require_ready(services, request)
     with contextlib.ExitStack() as stack:
-        source = stack.enter_context(
-            contextlib.closing(WatchedQuotes(services.open_quotes(request.quotes, request.mode)))
-        )
-        source.subscribe(request.symbols)
-        _require_hours_agree(source)
+        source = _open_source(services, request, stack)
         broker = services.open_broker(request.mode, source)
         equity = equity_usd(broker.cash(), broker.positions(), {})
         settle_settings(request, services.profile, equity)  # refuses what can't be kept, before anything is written
@@ -126,6 +122,15 @@ def _require_ready(services: Services, request: SessionRequest) -> Lockout | Non
     lockout = Lockout(services.project, request.mode)
     lockout.require_none()
     return lockout
+
+
+def _open_source(services: Services, request: SessionRequest, stack: contextlib.ExitStack) -> WatchedQuotes:
+    """Return the session's quotes, subscribed, of a venue whose hours are the calendar's; `stack` closes them."""
+    source = WatchedQuotes(services.open_quotes(request.quotes, request.mode))
+    stack.callback(source.close)
+    source.subscribe(request.symbols)
+    _require_hours_agree(source)
+    return source
 
 
 def _require_hours_agree(source: WatchedQuotes) -> None:
