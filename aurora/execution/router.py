@@ -126,10 +126,10 @@ class ExitRouter:
         ended = self._in_flight.ended()
         executions = self._broker.executions()
         if executions == self._executions:
-            return Settlement((), ended, self._in_flight.drift())
+            return Settlement((), ended, self._in_flight.odd())
         self._executions = executions
         news = self.orders.take_fills(executions)
-        return Settlement(tuple(news.fills), ended, (*news.anomalies, *self._in_flight.drift()))
+        return Settlement(tuple(news.fills), ended, (*news.anomalies, *self._in_flight.odd()))
 
     def _send(
         self, order: Order, opens: bool, held: int, last_look: LastLook = no_objection, *, must_record: bool = True
