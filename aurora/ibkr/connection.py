@@ -132,7 +132,10 @@ class Connection:
         """Send a request, and return when its end marker `end` has come. Raises VenueRefusal when it is late."""
         before = self._pending.get(end)
         if before is not None and not before.done():  # asked already: one answer is for both
-            await asyncio.shield(before)
+            await asyncio.wait({before}, timeout=self.address.timeout_s)
+            if not before.done() or before.cancelled():  # who asked has given up
+                raise self._silent(self.address.timeout_s, _asked(end))
+            before.result()
             return
         coming: asyncio.Future[None] = self._loop.create_future()
         self._pending[end] = coming
@@ -140,9 +143,7 @@ class Connection:
             await self.send(urgency, action)
             await asyncio.wait_for(coming, self.address.timeout_s)
         except TimeoutError:
-            raise self._silent(
-                self.address.timeout_s, f" (it was asked for {end if isinstance(end, str) else end[0]})"
-            ) from None
+            raise self._silent(self.address.timeout_s, _asked(end)) from None
         finally:
             if self._pending.get(end) is coming:
                 del self._pending[end]
@@ -353,6 +354,10 @@ class Connection:
             means="nothing is known of it, and nothing is assumed",
             todo="look whether TWS or IB Gateway hangs, waits for a login, or has the API switched off",
         )
+
+
+def _asked(end: str | tuple[str, int]) -> str:
+    return f" (it was asked for {end if isinstance(end, str) else end[0]})"
 
 
 def _farm(text: str) -> str:
