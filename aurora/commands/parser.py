@@ -24,7 +24,7 @@ SHORT = {
     "cancel": "end an unfinished run: cancel RUN --reason TEXT",
     "status": "one screen: kill flag, lockout, unfinished runs, the day's orders",
     "kill": "set the kill flag: kill [--reason TEXT]; take it away: kill --clear --reason TEXT",
-    "flatten": "bring the account to zero: flatten [--dry-run] [--symbols A,B]",
+    "flatten": "bring the account to zero: flatten [--dry-run] [--symbols A,B] [--market]",
     "reconcile": "compare the day's orders with the venue: reconcile [--dry-run]",
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
     "report": "render a run's report again from its journal: report RUN [--open]",
@@ -271,6 +271,9 @@ def _flatten(program: str) -> ExactParser:
     parser.add_argument("--symbols", metavar="A,B", help="these alone (the whole account unless named)")
     parser.add_argument("--profile", default="live_canary", metavar="NAME", help="whose account (default live_canary)")
     parser.add_argument("--minutes", type=whole_number, default=None, metavar="N", help="give up after N (never)")
+    parser.add_argument(
+        "--market", action="store_true", help="market orders, at any price: only a person at a terminal"
+    )
     return parser
 
 

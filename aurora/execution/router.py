@@ -14,7 +14,7 @@ from aurora.clock import Clock
 from aurora.execution.in_flight import InFlight
 from aurora.execution.order_journal import OrderJournal
 from aurora.market.mode import Mode
-from aurora.market.order import Fill, Order, OrderState, OrderStatus
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType
 from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.limits import (
@@ -98,11 +98,17 @@ class ExitRouter:
         """What the day's orders have used so far, those of other sessions included."""
         return self.orders.day.use
 
-    def reduce(self, order: Order, quote: Quote, collar_bps: Decimal) -> Decision:
-        """Send an order of a flatten: no cap, lockout, tripwire or kill flag stands between the trader and the exit."""
+    def reduce(self, order: Order, quote: Quote | None, collar_bps: Decimal) -> Decision:
+        """Send an order of a flatten: no cap, lockout, tripwire or kill flag stands between the trader and the exit.
+
+        A market order has no price to hold a collar against: a person asked for it in so many words (rule 22).
+        """
         position, working = self._in_flight.of(order.symbol)
         opens = not is_reducing(order, position, working)
-        reasons = check_shape(order) or check_collar(order, quote.far_touch(order.side)[0], collar_bps)
+        reasons = check_shape(order)
+        if order.type is OrderType.LIMIT and not reasons:
+            touch = None if quote is None else quote.far_touch(order.side)[0]
+            reasons = check_collar(order, touch, collar_bps)
         if opens:
             reasons = (f"holds {position} shares, {working} of them are being reduced: the order would open", *reasons)
         if reasons:
@@ -224,6 +230,8 @@ class Router(ExitRouter):
         if holds or quote is None:
             return Stage.TRIPWIRES, tuple(hold.reason for hold in holds)
         reasons = check_shape(order)
+        if order.type is not OrderType.LIMIT:
+            reasons = (*reasons, "a market order is for a flatten, on a person's word")
         if not reasons:
             reasons = check_collar(order, quote.far_touch(order.side)[0], self._limits.collar_bps)
         if opens and not reasons:

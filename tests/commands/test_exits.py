@@ -71,6 +71,15 @@ def test_kill_flag_lockout_and_a_broken_runbook_do_not_stop_it(project: Path) ->
     assert piped(project, "flatten", "--profile", "sim").returncode == 0
 
 
+def test_market_orders_want_a_person(project: Path) -> None:
+    """Trading rule 22: `--market` is a person's word: from a pipe nothing is sent; the plan says what it would be."""
+    done = piped(project, "flatten", "--profile", "sim", "--market")
+    assert done.returncode == 2
+    assert "only a person asks for them" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert piped(project, "flatten", "--profile", "sim", "--market", "--dry-run").returncode == 0
+
+
 def test_account_that_is_shared_wants_its_symbols_named(project: Path) -> None:
     """Rule 2: on an account that is not dedicated nothing is flattened that nobody named."""
     (project / "profiles").unlink()
