@@ -144,7 +144,7 @@ def test_question_that_is_asked_twice_and_never_answered_is_silence_for_both(ven
     async def both() -> list[BaseException | None]:
         first = asyncio.ensure_future(ask())
         await asyncio.sleep(0.5)
-        return await asyncio.gather(first, ask(), return_exceptions=True)
+        return list(await asyncio.gather(first, ask(), return_exceptions=True))
 
     assert [type(each) for each in broker.connection.run(both(), 5)] == [VenueSilent, VenueSilent]
 

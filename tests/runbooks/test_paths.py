@@ -111,7 +111,7 @@ def rehearse(
     profile: str = "sim",
 ) -> RehearsedRun:
     """Rehearse a runbook on the simulated venue; every step that is not mocked passes, the session leaves a record."""
-    recorded = {name: passes(recording="runs/session.jsonl") for name in (SESSIONS.get(book),) if name}
+    recorded: dict[str, Mock] = {name: passes(recording="runs/session.jsonl") for name in (SESSIONS.get(book),) if name}
     asked: dict[str, dict[str, Any]] = {"eod": {"recording": "runs/session.jsonl"}, "maintenance": {"ntfy": True}}
     params = asked.get(book, {})
     said = {name: passes(**outputs) for name, outputs in SAID.items()} if book == "maintenance" else {}
