@@ -46,11 +46,9 @@ def execute(project: Project, invocation: Invocation) -> int:
         require_person("Market orders trade at any price; only a person asks for them (--market)")
     _say(f"account {account_id(desk)} · venue {profile.venue} · profile {profile.name}")
     with _Stop() as stop:
-        return (
-            _plan(desk, symbols, at_market=options.market)
-            if options.dry_run
-            else _flatten(desk, symbols, options, stop)
-        )
+        if options.dry_run:
+            return _plan(desk, symbols, at_market=options.market)
+        return _flatten(desk, symbols, options, stop)
 
 
 def _flatten(desk: Services, symbols: tuple[str, ...] | None, options: argparse.Namespace, stop: _Stop) -> int:

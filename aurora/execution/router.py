@@ -115,7 +115,7 @@ class ExitRouter:
             return Decision(order, opens, Stage.LIMITS, "; ".join(reasons))
         if self.use.has_seen(order.ref):
             return Decision(order, opens, Stage.DUPLICATE, f"the ref {order.ref} was used before")
-        return self._send(order, opens, position, must_record=False)
+        return self._send(order, opens, must_record=False)
 
     def reducible(self, symbol: str) -> int:
         """Return the signed shares of `symbol` that the venue holds and no order on its way reduces already."""
@@ -138,8 +138,10 @@ class ExitRouter:
         return Settlement(tuple(news.fills), ended, (*news.anomalies, *self._in_flight.odd()))
 
     def _send(
-        self, order: Order, opens: bool, held: int, last_look: LastLook = no_objection, *, must_record: bool = True
+        self, order: Order, opens: bool, last_look: LastLook = no_objection, *, must_record: bool = True
     ) -> Decision:
+        # What the account is reckoned to hold, not the least that is sure: the next order is counted on top of it.
+        held = self._in_flight.expected(order.symbol)
         # On disk and counted before it is sent: when sending fails, nobody knows whether the venue has it.
         self.orders.intend(order, opens=opens, held=held, must=must_record)
         self._in_flight.add(order.ref)
@@ -194,7 +196,7 @@ class Router(ExitRouter):
         stage, reasons = self._first_objection(order, quote, opens, position - working)
         if reasons:
             return Decision(order, opens, stage, "; ".join(reasons))
-        return self._send(order, opens, position, self._last_look)
+        return self._send(order, opens, self._last_look)
 
     def _last_look(self) -> str:
         """Return what came up while the order waited for its turn on the wire (rule 5: nothing opens after a kill)."""

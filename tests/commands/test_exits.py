@@ -142,6 +142,18 @@ def test_reconcile_without_a_venue_is_no_agreement(project: Path) -> None:
     assert "Traceback" not in wrong
 
 
+def test_status_asks_the_venue_of_a_profile(project: Path) -> None:
+    """With a profile the screen ends with what its venue holds; a venue that can't be reached is exit 3."""
+    done = piped(project, "status", "--profile", "sim")
+    assert done.returncode == 0
+    last = "✔ venue       account SIM on simulated: 0 positions, 0 working orders, 100000.00 USD cash"
+    assert done.stdout.splitlines()[-1] == last
+    with stuck(project, "status", "--profile", "sim") as process:
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (3, "")
+    assert said.splitlines()[-1] == "✘ venue       Nothing listens at 127.0.0.1:4002."
+
+
 def test_words_are_checked(project: Path) -> None:
     """Engine rule 28: a flag that is none runs nothing."""
     for words in (["flatten", "--dry"], ["flatten", "now"], ["reconcile", "--fix"], ["flatten", "--minutes", "x"]):
