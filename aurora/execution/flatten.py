@@ -209,10 +209,7 @@ class Flatten:
 
     def _recorded(self) -> str:
         """Return what the record says is held, in words; "" is nothing."""
-        holdings = self._router.orders.day.holdings
-        return ", ".join(
-            f"{shares} {symbol}" for symbol, shares in holdings.items() if shares and self._is_ours(symbol)
-        )
+        return self._router.orders.day.holdings_in_words(self._is_ours)
 
     def _is_ours(self, symbol: str) -> bool:
         return self._symbols is None or symbol in self._symbols

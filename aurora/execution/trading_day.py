@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -69,6 +69,10 @@ class TradingDay:
         """Return the signed shares that were reckoned with when an order was meant, and what it filled since."""
         state = self.orders[ref]
         return self.held_at_intent[ref] + state.order.side.sign * max(state.filled, self.filled(ref))
+
+    def holdings_in_words(self, counts: Callable[[str], bool] = lambda _: True) -> str:
+        """Return what the record adds up to, of the symbols that count; "" is nothing."""
+        return ", ".join(f"{shares} {symbol}" for symbol, shares in self.holdings.items() if shares and counts(symbol))
 
     def held_without(self, ref: str) -> frozenset[int]:
         """Return what the account may hold of an order's symbol now, if the order traded no more than its known fills.
