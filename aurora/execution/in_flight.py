@@ -51,6 +51,11 @@ class InFlight:
         odd, self._odd = tuple(self._odd), []
         return odd
 
+    @property
+    def pending(self) -> tuple[str, ...]:
+        """Return the anomalies that nobody has asked for yet: what was found a moment ago stops the very next order."""
+        return tuple(self._odd)
+
     def expected(self, symbol: str) -> int:
         """Return the signed shares that a new order has to reckon with: of a fill younger than the position, too."""
         self._look()

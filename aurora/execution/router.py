@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 from enum import StrEnum
-from itertools import takewhile
+from itertools import islice
 
 from aurora.brokers.base import Broker, LastLook, Restricted, no_objection
 from aurora.clock import Clock
@@ -31,6 +31,8 @@ from aurora.risk.limits import (
 from aurora.risk.tripwires import TripwireLimits, check_quote
 
 MINUTE = timedelta(seconds=60)
+LAST_ORDERS = 1_000
+"""Among how many those of the last minute are looked for: more than any limit lets through in one."""
 
 
 class Stage(StrEnum):
@@ -204,7 +206,9 @@ class Router(ExitRouter):
 
     def _pace(self) -> Pace:
         since = self._clock.now() - MINUTE
-        recent = takewhile(lambda state: state.order.decided > since, reversed(self.orders.day.orders.values()))
+        # Not only as far as they are younger: after a clock was set back an older order may stand behind a younger one.
+        last = islice(reversed(self.orders.day.orders.values()), LAST_ORDERS)
+        recent = (state for state in last if state.order.decided > since)
         session_usd = self.use.notional_usd - self._used_before_usd
         return Pace(session_usd, sum(1 for _ in recent), len(self.orders.day.rejects))
 
@@ -228,6 +232,8 @@ class Router(ExitRouter):
             return Stage.KILL, ("the kill flag is set",)
         if lockout := self._lockout():
             return Stage.LOCKOUT, (lockout,)
+        if opens and self._in_flight.pending:
+            return Stage.LOCKOUT, self._in_flight.pending
         holds = check_quote(order.symbol, quote, self._clock.now(), self._tripwires)
         if holds or quote is None:
             return Stage.TRIPWIRES, tuple(hold.reason for hold in holds)

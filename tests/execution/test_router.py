@@ -336,3 +336,22 @@ def test_fills_that_no_position_tells_yet_add_up(door: Door, monkeypatch: pytest
     assert door.router.expected("SPY") == 6
     assert door.router._in_flight.exposure_usd("SPY") == 6 * Decimal("168.10")
     assert (door.router.reducible("SPY"), door.router._in_flight.of("SPY")) == (0, (0, 0))
+
+
+def test_drift_stops_the_order_that_found_it(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules 5, 11: a venue that does not tell what the record holds, asked anew, opens nothing more on top of it."""
+    door.hold(5)
+    door.source.clock.sleep(31)  # longer than a position may lag behind its fill
+    monkeypatch.setattr(SimulatedBroker, "positions", lambda _: ())
+    decision = door.offer("a-2", quantity=2)
+    assert (decision.stage, decision.sent) == (Stage.LOCKOUT, False)
+    assert decision.reason == "the venue holds 0 SPY, asked anew; the record adds up to 5"
+    assert door.router.settle().anomalies == (decision.reason,)
+
+
+def test_orders_of_the_minute_are_counted_over_a_clock_set_back(door: Door) -> None:
+    """Rule 9: an order that was decided by a clock set back hides none of the younger ones before it."""
+    for number, back_s in enumerate((0, 0, 120)):
+        decided = door.source.clock.now() - timedelta(seconds=back_s)
+        door.orders.intend(make_order(f"b-{number}", decided=decided), opens=True, held=0)
+    assert door.router._pace().orders_last_min == 2
