@@ -262,6 +262,8 @@ def test_failed_send_still_counts(door: Door) -> None:
     with pytest.raises(VenueRefusal):
         door.offer()
     assert door.router.use.notional_usd > 0
+    assert door.offer().stage is Stage.LOCKOUT  # at once, before anybody has asked for anomalies
+    assert len(door.router.settle().anomalies) == 1
     assert door.offer().stage is Stage.DUPLICATE
 
 
