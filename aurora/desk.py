@@ -107,7 +107,7 @@ class Desk:
             cash=Decimal(self.profile.capital_usd),
         )
 
-    def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
+    def open_account(self, stack: ExitStack, *, cancels: bool = False) -> tuple[Broker, QuoteSource]:
         """Connect to the profile's account; a simulated one lives as long as its session, and is always flat.
 
         By the client id that sends, whose orders it can cancel one by one; beside a program that holds it still, by
@@ -119,17 +119,18 @@ class Desk:
             return self._simulated(source), source
         from aurora.ibkr.handshake import ClientIdInUse  # noqa: PLC0415 - as in `_account`
 
+        def connect(offset: int) -> tuple[Broker, QuoteSource]:
+            account = self._account(offset)
+            if cancels:
+                account.cancel_first()
+            broker = account.broker()
+            stack.callback(account.close)
+            return broker, account.quotes()
+
         try:
-            account = self._account(SENDS)
-            broker = account.broker()
+            return connect(SENDS)
         except ClientIdInUse:
-            account = self._account(FLATTEN)
-            broker = account.broker()
-        stack.callback(account.close)
-        quotes = account.quotes()
-        if held := sorted({each.symbol for each in broker.positions()}):
-            quotes.subscribe(held)
-        return broker, quotes
+            return connect(FLATTEN)
 
     def open_observer(self, stack: ExitStack) -> Broker:
         """Connect to the profile's account to look at it; a simulated one has nothing to close."""

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, growth, kill, lint, memory, peers, router, session, start, ticks, verify, wire
+from benchmarks import engine, growth, kill, leave, lint, memory, peers, router, session, start, ticks, verify, wire
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -32,8 +32,9 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "wire": wire.measure,
     "router": router.measure,
     "hour": wire.measure_hour,
+    "leave": leave.measure,
 }
-NIGHTLY = ("growth", "records", "ticks", "hour")
+NIGHTLY = ("growth", "records", "ticks", "hour", "leave")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -41,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(words)
     size = Size(options.rounds, options.folder, options.steps, peers=options.peers)
     if options.tiny:
-        size = replace(size, rounds=1, steps=3, long_steps=10, sealed_runs=3, ticks=40_000, warm_up=0)
+        size = replace(size, rounds=1, steps=3, long_steps=10, sealed_runs=3, ticks=40_000, positions=2, warm_up=0)
     else:
         compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
     groups = {}
@@ -66,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is measured (default 7)")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="steps in a row (default 200)")
     parser.add_argument(
-        "--nightly", action="store_true", help="growth, ticks, hour, too: 10,000 steps, 1,000,000 ticks"
+        "--nightly", action="store_true", help="growth, ticks, hour, leave, too: 10,000 steps, 1,000,000 ticks"
     )
     parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
     parser.add_argument(

@@ -29,6 +29,8 @@ class Size:
     """Runs whose records are verified."""
     ticks: int = 1_000_000
     """Ticks of a day that is replayed."""
+    positions: int = 100
+    """Positions that are flattened."""
     warm_up: int = 1
     """Rounds that are thrown away: they fill caches."""
 

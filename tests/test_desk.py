@@ -126,6 +126,28 @@ def test_account_that_is_flat_can_be_exited(tmp_path: Path, start_gateway: Any) 
         assert (broker.positions(), dict(quotes.poll())) == ((), {})
 
 
+def test_flatten_cancels_before_it_asks_for_anything(tmp_path: Path, start_gateway: Any) -> None:
+    """Trading rules 21, 22: the first request on a flatten's line is the global cancel; a plan sends none."""
+    gateway = start_gateway({"scenario": "flat"})
+    came: list[str] = []
+    around = gateway.gateway.faults.around
+
+    def note(client: Any, request: str, *more: Any) -> None:
+        came.append(request)
+        around(client, request, *more)
+
+    gateway.gateway.faults.around = note
+    profile = make_profile(venue="paper", mode="live", account={"id": "DU1234567"})
+    desk = Desk(tmp_path, profile, {"IB_PORT": str(gateway.port), "IB_CLIENT_ID": "20"})
+    with ExitStack() as stack:
+        desk.open_account(stack, cancels=True)
+    assert [request for request in came if request != "start_api"][:2] == ["req_global_cancel", "req_all_open_orders"]
+    came.clear()
+    with ExitStack() as stack:
+        desk.open_account(stack)
+    assert "req_global_cancel" not in came
+
+
 def test_venue_that_nothing_listens_at_is_refused(tmp_path: Path) -> None:
     """Nothing at the port is refused in words, in live mode; paper and shadow keep a book of their own."""
     profile = make_profile(venue="paper", mode="live", account={"id": "DU1"})

@@ -163,7 +163,7 @@ class FakeServices:
             cash=Decimal(self.profile.capital_usd),
         )
 
-    def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
+    def open_account(self, stack: ExitStack, *, cancels: bool = False) -> tuple[Broker, QuoteSource]:
         source = self.open_quotes("dummy")
         stack.callback(source.close)
         return self._simulated(source), source

@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 import threading
+from functools import partial
 from types import FrameType
 
 from aurora.alerts.base import Alert, Priority
@@ -21,11 +22,13 @@ from aurora.errors import UsageError
 from aurora.execution.account_exit import AccountExit
 from aurora.execution.flatten import LADDER_BPS, exit_order, why_no_price
 from aurora.market.order import OrderType, Side
+from aurora.quotes.base import OnRequest
 from aurora.session.account import account_id, live_book
 from aurora.session.services import Services
 
 INTERRUPTED, NOT_FLAT = 7, 3
 ALERTS_S = 10.0
+QUOTES_COME_S = 3.0
 
 
 def execute(project: Project, invocation: Invocation) -> int:
@@ -57,7 +60,7 @@ def _flatten(desk: Services, symbols: tuple[str, ...] | None, options: argparse.
         desk.project,
         live_book(desk),
         desk.clock,
-        desk.open_account,
+        partial(desk.open_account, cancels=symbols is None),
         _say,
         alerts.tell,
         symbols=symbols,
@@ -89,6 +92,9 @@ def _plan(desk: Services, symbols: tuple[str, ...] | None, *, at_market: bool) -
         for state in working:
             order = state.order
             _say(f"would cancel {order.side} {state.unfilled} {order.symbol} limit {order.limit} ({order.ref})")
+        if held and isinstance(source, OnRequest):
+            source.want([each.symbol for each in held])
+            source.clock.sleep(QUOTES_COME_S)
         quotes = source.poll()
         for position in held:
             quote, now = quotes.get(position.symbol), source.clock.now()

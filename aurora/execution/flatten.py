@@ -15,7 +15,7 @@ from aurora.market.instrument import Instrument
 from aurora.market.order import Order, OrderState, OrderType, Side
 from aurora.market.position import Position
 from aurora.market.quote import Quote
-from aurora.quotes.base import QuoteSource
+from aurora.quotes.base import OnRequest, QuoteSource
 
 LADDER_BPS = tuple(map(Decimal, (10, 25, 50, 100, 200)))
 OLDEST_QUOTE = timedelta(seconds=5)
@@ -129,8 +129,10 @@ class Flatten:
             if now >= alarmed + ALARM_S:
                 alarmed = now
                 self._on_alarm(self._left(book))
-            for position in () if book is None else book.positions:
-                self._reduce(position)
+            if book is not None:
+                self._want_quotes(book)
+                for position in book.positions:
+                    self._reduce(position)
             self._clock.sleep(LOOK_S)
             # Of orders that are not ours nobody tells that they have ended: that has to be asked for.
             is_due = book is not None and book.working and self._clock.monotonic() >= asked + RUNG_S
@@ -170,6 +172,11 @@ class Flatten:
         for state in self._broker.open_orders():
             if state.order.symbol in self._symbols:
                 self._broker.cancel(state.order.ref)
+
+    def _want_quotes(self, book: _Book) -> None:
+        """Ask for quotes of what is held, only now that the cancels are out; orders go before what is still asked."""
+        if isinstance(self._source, OnRequest):
+            self._source.want([held.symbol for held in book.positions])
 
     def _look(self) -> _Book | None:
         """Return what the venue says now; None when it does not."""

@@ -9,6 +9,7 @@ from aurora.ibkr.address import Address
 from aurora.ibkr.broker import IbkrBroker
 from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts
+from aurora.ibkr.governor import Urgency
 from aurora.ibkr.loop_thread import LoopHost
 from aurora.ibkr.quotes import IbkrQuotes
 
@@ -41,6 +42,13 @@ class Account:
             self._quotes = IbkrQuotes(self.connection, self._contracts, self._clock)
             self._open(lambda: None)
         return self._quotes
+
+    def cancel_first(self) -> None:
+        """Have every working order cancelled as soon as there is a line, before anything is asked on it."""
+        self.connection.on_epoch.insert(0, self._cancel_all)
+
+    async def _cancel_all(self) -> None:
+        await self.connection.send(Urgency.CANCEL, lambda client: client.reqGlobalCancel())
 
     @property
     def is_closed(self) -> bool:

@@ -13,7 +13,7 @@ class Meaning(Enum):
     """What follows from a code."""
 
     REJECTED = "the venue refused the order; it is not there"
-    CANCELLED = "the order is cancelled, once what it filled is known"
+    CANCELLED = "the order is cancelled when its status says so, with what it filled"
     DOUBTFUL = "what became of the order has to be asked"
     LIVE = "a notice; the order lives"
     LINK_DOWN = "TWS has lost Interactive Brokers"

@@ -59,6 +59,7 @@ class Connection:
         self._closing = False
         self._keeper: asyncio.Task[None] | None = None
         self._reading: asyncio.Task[None] | None = None
+        self._begun: set[asyncio.Task[None]] = set()
         self._heard_s = 0.0
         self.malformed = ""
         """The last message that could not be read; empty is none."""
@@ -103,6 +104,17 @@ class Connection:
             return self._host.run(work, limit)
         except TimeoutError:
             raise self._silent(limit) from None
+
+    def begin(self, work: Callable[[], Coroutine[Any, Any, None]]) -> None:
+        """Begin `work` in the loop, and do not wait for it; a connection that is closed begins nothing."""
+
+        def start() -> None:
+            task = self.later(work())
+            self._begun.add(task)  # a task that nobody holds may be collected before it ends
+            task.add_done_callback(self._begun.discard)
+
+        if self._host.is_running:
+            self._loop.call_soon_threadsafe(start)
 
     def link_state(self) -> LinkState:
         """Return what is wrong with the line; see `aurora.market.link`."""
@@ -231,7 +243,7 @@ class Connection:
         """Ask a silent link whether it is there; connect anew when it is lost, with growing pauses."""
         pause = FIRST_PAUSE_S
         watched_s = self._loop.time()
-        while True:
+        while not self._closing:  # a cancel may get lost where it meets an answer that comes in the same moment
             if self.client.isReady():
                 await asyncio.sleep(min(QUIET_S / 10, 1))
                 if self._loop.time() - self._heard_s >= QUIET_S:

@@ -173,7 +173,7 @@ class OrderBook:
         elif what is Meaning.REJECTED or what is Meaning.LIVE:
             known.reason = f"{code}: {text}"  # of an order that works: a change was refused, the order lives
         elif what is Meaning.CANCELLED:
-            self._take(known, "Cancelled", known.filled, f"{code}: {text}")
+            known.reason = f"{code}: {text}"  # its status says what it filled, and may follow; the notice does not
         elif what is Meaning.DOUBTFUL and not self._state(known).status.is_final:
             known.doubtful, known.reason = True, f"{code}: {text}"
 

@@ -20,7 +20,7 @@ from aurora.clock import Clock, SystemClock
 from aurora.errors import VenueRefusal
 from aurora.ibkr.codes import Meaning, meaning
 from aurora.ibkr.connection import Connection
-from aurora.ibkr.contracts import Contracts
+from aurora.ibkr.contracts import Contracts, UnsendableOrder
 from aurora.ibkr.governor import Urgency
 from aurora.ibkr.hours import regular_hours
 from aurora.market.link import LinkState
@@ -61,6 +61,7 @@ class IbkrQuotes:
         self._lock = threading.Lock()
         self._sides: dict[str, _Sides] = {}
         self._by_request: dict[int, str] = {}
+        self._wanted: set[str] = set()
         self._again: asyncio.Task[None] | None = None
         connection.on_epoch.append(self._subscribe_all)
         events = connection.events
@@ -85,6 +86,14 @@ class IbkrQuotes:
         for symbol in symbols:
             self._sides[symbol] = _Sides()
         self._connection.run(self._subscribe_all(), self._connection.address.timeout_s + len(symbols))
+
+    def want(self, symbols: Sequence[str]) -> None:
+        """Begin to stream those of `symbols` that are not streamed yet; never waits. Unknown ones stay without."""
+        with self._lock:
+            new = [symbol for symbol in symbols if symbol not in self._sides and symbol not in self._wanted]
+            self._wanted.update(new)
+        if new:
+            self._connection.begin(lambda: self._stream(new))
 
     def poll(self) -> Mapping[str, Quote | None]:
         """Return the latest quote of each symbol; None where none has come in this epoch."""
@@ -122,13 +131,34 @@ class IbkrQuotes:
             del self._by_request[number]
             await self._connection.send(Urgency.REQUEST, methodcaller("cancelMktData", number))
         await self._connection.send(Urgency.REQUEST, lambda client: client.reqMarketDataType(REAL_TIME))
-        for symbol in self._sides:
-            listed = await self._contracts.listed(symbol)
-            number = self._connection.new_id()
-            self._by_request[number] = symbol
-            self._connection.mark_delayed(symbol, "")
-            wanted = methodcaller("reqMktData", number, listed.contract, "", False, False, [])
-            await self._connection.send(Urgency.REQUEST, wanted)
+        for symbol in list(self._sides):
+            await self._subscribe(symbol)
+
+    async def _subscribe(self, symbol: str) -> None:
+        listed = await self._contracts.listed(symbol)
+        number = self._connection.new_id()
+        self._by_request[number] = symbol
+        self._connection.mark_delayed(symbol, "")
+        wanted = methodcaller("reqMktData", number, listed.contract, "", False, False, [])
+        await self._connection.send(Urgency.REQUEST, wanted)
+
+    async def _stream(self, symbols: Sequence[str]) -> None:
+        """Subscribe to more symbols. One that is not known is left out: a new epoch must not fail for it."""
+        for symbol in symbols:
+            try:
+                if not self._by_request:
+                    await self._connection.send(Urgency.REQUEST, lambda client: client.reqMarketDataType(REAL_TIME))
+                await self._contracts.listed(symbol)
+                with self._lock:
+                    self._sides[symbol] = _Sides()
+                await self._subscribe(symbol)
+            except UnsendableOrder:
+                continue
+            except VenueRefusal:
+                with self._lock:
+                    self._wanted.discard(symbol)  # asked for again when it is wanted again
+                    if symbol not in self._by_request.values():
+                        self._sides.pop(symbol, None)
 
     def _subscribe_soon(self) -> None:
         self._forget()

@@ -53,6 +53,14 @@ class VenueHours(Protocol):
 
 
 @runtime_checkable
+class OnRequest(Protocol):
+    """What a quote source has, too, when more symbols may be asked for while it streams others."""
+
+    def want(self, symbols: Sequence[str]) -> None:
+        """Begin to stream those of `symbols` that are not streamed yet; never waits. Unknown ones stay without."""
+
+
+@runtime_checkable
 class PriorCloses(Protocol):
     """What a quote source has, too, when it is told the closes of the session before (IBKR's tick type 9)."""
 

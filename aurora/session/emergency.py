@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 
 from aurora.alerts.base import Alert, Priority
 from aurora.clock import iso
@@ -81,7 +82,7 @@ def flatten_account(
         services.project,
         live_book(services),
         services.clock,
-        services.open_account,
+        partial(services.open_account, cancels=True),
         say,
         alarm,
         patience_s=float(minutes) * 60,

@@ -58,9 +58,10 @@ class Services(Protocol):
         Raises VenueRefusal when it can't be reached, ProfileError where there is none.
         """
 
-    def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
-        """Connect to the profile's account to bring it to zero, with quotes of what it holds; `stack` closes both.
+    def open_account(self, stack: ExitStack, *, cancels: bool = False) -> tuple[Broker, QuoteSource]:
+        """Connect to the profile's account to bring it to zero, quotes on request; `stack` closes both.
 
+        cancels: have all working orders of the account cancelled first, before anything is asked.
         Raises VenueRefusal while it can't be reached.
         """
 

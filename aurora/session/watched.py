@@ -8,7 +8,7 @@ from datetime import date, datetime
 from aurora.clock import Clock
 from aurora.market.link import LinkState, link_state_of
 from aurora.market.quote import Quote
-from aurora.quotes.base import QuoteSource, VenueHours
+from aurora.quotes.base import OnRequest, QuoteSource, VenueHours
 
 Seen = tuple[datetime, str, Quote | None]
 
@@ -31,6 +31,11 @@ class WatchedQuotes:
     def subscribe(self, symbols: Sequence[str]) -> None:
         """Ask the source for quotes of `symbols`."""
         self._source.subscribe(symbols)
+
+    def want(self, symbols: Sequence[str]) -> None:
+        """Ask the source for more symbols, if it is one that streams them on request."""
+        if isinstance(self._source, OnRequest):
+            self._source.want(symbols)
 
     def poll(self) -> Mapping[str, Quote | None]:
         """Return the source's latest quotes."""

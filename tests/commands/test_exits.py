@@ -20,7 +20,7 @@ STUCK = """
 import sys
 from aurora import desk
 from aurora.errors import VenueRefusal
-def refuse(self, stack):
+def refuse(self, stack, **_):
     raise VenueRefusal("Nothing listens at 127.0.0.1:4002.")
 desk.Desk.open_account = desk.Desk.open_observer = refuse
 from aurora.commands.main import main

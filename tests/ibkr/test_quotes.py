@@ -42,6 +42,18 @@ def test_quotes_are_the_venues(venue: Start) -> None:
     assert not source.link_state().down
 
 
+def test_more_symbols_may_be_wanted_while_others_stream(venue: Start) -> None:
+    """What a flatten finds held is streamed from then on; a symbol that nobody lists stays without, and harms none."""
+    desk = venue()
+    source = subscribed(desk, "SPY")
+    source.want(["SPY", "NOPE", "TSLA"])
+    until(lambda: "TSLA" in source.poll(), "the subscription")
+    desk.gateway.advance(0.5)
+    until(lambda: quote(source, "TSLA").ask == Decimal("100.02"), "its quote")
+    assert list(source.poll()) == ["SPY", "TSLA"]
+    assert not source.link_state().down
+
+
 def test_unknown_symbol_is_refused_by_name(venue: Start) -> None:
     """A symbol that the venue does not list is refused when it is subscribed to."""
     source = venue().source()

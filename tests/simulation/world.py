@@ -167,7 +167,7 @@ class Services:
     def open_probe(self, stack: ExitStack) -> tuple[ProbedBroker, QuoteSource]:
         raise NotImplementedError
 
-    def open_account(self, stack: ExitStack) -> tuple[Broker, QuoteSource]:
+    def open_account(self, stack: ExitStack, *, cancels: bool = False) -> tuple[Broker, QuoteSource]:
         raise NotImplementedError
 
     def open_observer(self, stack: ExitStack) -> Broker:
@@ -400,12 +400,10 @@ class World:
 
         def open_venue(stack: ExitStack) -> tuple[Broker, QuoteSource]:
             account = self.account()
+            account.cancel_first()
             broker = account.broker()
             stack.callback(account.close)
-            quotes = account.quotes()
-            if held := sorted({each.symbol for each in broker.positions()}):
-                quotes.subscribe(held)
-            return broker, quotes
+            return broker, account.quotes()
 
         self.forbidden.append((began_s, float("inf"), "it was being flattened"))
         self.said: list[str] = []
