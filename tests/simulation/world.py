@@ -300,13 +300,14 @@ class World:
     # what happens
 
     def live(self) -> World:
-        """Play the day: sessions one after another, then all faults end, and the account is flattened."""
+        """Play the day: sessions one after another, a flatten; then all faults end, and another flatten."""
         try:
             for number in range(self.random.randint(1, 3)):
                 self._session(number)
                 self._tidy()
+            self._flatten_among_faults()
             self._calm()
-            self.last = self._flatten()
+            self.last = self._flatten(PATIENCE_S)
         finally:
             self._pacing.cancel()
             for account in self._accounts:
@@ -395,7 +396,24 @@ class World:
         gateway.drop_connections("sockets that are open on one side only are given up")
         self.clock.sleep(CALM_S)
 
-    def _flatten(self) -> Flattening:
+    def _flatten_among_faults(self) -> None:
+        """Flatten while the faults go on; sometimes its process is killed, and another one has to go on."""
+        dies_at = self.random.randint(1, 40) if self.random.random() < 0.5 else 0
+        self._fate = Fate(0, dies_at=dies_at, dies_before=self.random.random() < 0.5)
+        self._acts, self._intents, self._dead = 0, 0, False
+        try:
+            with self._watched_process():
+                done = self._flatten(self.random.uniform(5, 90))
+            if done.flat and self.held():
+                self.odd.append(f"a flatten said that it was flat, and the venue held {self.held()}")
+        except Killed:
+            pass
+        finally:
+            self._fate, self._dead = Fate(0), False
+            if self._accounts:
+                self._accounts[-1].close()
+
+    def _flatten(self, patience_s: float) -> Flattening:
         began_s = self.loop.time()
 
         def open_venue(stack: ExitStack) -> tuple[Broker, QuoteSource]:
@@ -403,12 +421,12 @@ class World:
             account.cancel_first()
             broker = account.broker()
             stack.callback(account.close)
-            return broker, account.quotes()
+            return Mortal(broker, self.act), account.quotes()
 
         self.forbidden.append((began_s, float("inf"), "it was being flattened"))
         self.said: list[str] = []
         return AccountExit(
-            self.project, self.book, self.clock, open_venue, self.said.append, self.said.append, patience_s=PATIENCE_S
+            self.project, self.book, self.clock, open_venue, self.said.append, self.said.append, patience_s=patience_s
         ).run()
 
     # being killed
