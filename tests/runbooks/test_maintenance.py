@@ -75,6 +75,15 @@ def test_a_lock_that_is_held_is_exit_2_and_stays(desk: Path) -> None:
     assert statuses(desk)["summary"] == "passed"
 
 
+def test_an_accounts_quotes_need_a_profile_with_one(desk: Path) -> None:
+    """`--quotes ibkr` under a profile of the simulated venue is a red preflight, exit 2, and says what to add."""
+    done = aurora(desk, *SHORT, "--quotes", "ibkr")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert ends(desk)["preflight/account"]["status"] == "red"
+    assert "--profile paper_account" in done.stdout
+    assert statuses(desk)["paper"] == "omitted"
+
+
 def test_anomalies_are_exit_3_and_hide_nothing(desk: Path) -> None:
     """A locked-out paper session is red, exit 3; canary, rollups, housekeeping and summary run all the same."""
     done = aurora(desk, *SHORT[:2], *STALE)
