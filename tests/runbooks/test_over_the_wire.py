@@ -121,7 +121,7 @@ def test_paper_and_shadow_sessions_run_on_the_accounts_quotes(desk: WiredDesk) -
 
 def test_session_on_a_closed_market_says_so(desk: WiredDesk) -> None:
     """After the close there is no trading to be had, whatever the quotes say: exit 2, in words, and no session."""
-    later = {"AURORA_TEST_AHEAD_S": str(seconds_until(18, 0))}
+    later = {"AURORA_AHEAD_S": str(seconds_until(18, 0))}
     with gateway(desk, settings()) as port:
         done = session(desk, port, "--profile", "live_canary", "--shadow", **later)
     assert done.returncode == 2, done.stdout + done.stderr

@@ -86,6 +86,8 @@ SAID: dict[str, dict[str, Any]] = {
     "issue": {"note": "nothing is wrong"},
 }
 """What steps of maintenance say that later ones read."""
+DRAFT = {"recording": "runs/session.jsonl", "predictions": "runs/predictions.json"}
+"""What the first step of renew-golden says."""
 
 MOCKS = {
     "broken": raises(OSError("the venue is gone")),
@@ -111,6 +113,8 @@ def rehearse(
     said = {name: passes(**outputs) for name, outputs in SAID.items()} if book == "maintenance" else {}
     if book == "rollback":
         said = {"plan": passes(changes=True, commit="0" * 40)}
+    if book == "renew-golden":
+        said = {"draft": passes(**DRAFT)}
     mocks = {"*": passes(), **recorded, **said, **(steps or {})}
     return rehearsal(book, profile=profile, params=params, steps=mocks, answers=answers)
 
@@ -279,4 +283,6 @@ def kept(book: str, step: str) -> dict[str, Any]:
         return {"runs": ["due at 10:30: missed"]}
     if book == "maintenance" and step in ("paper", "canary"):
         return {"recording": f"runs/{step}.jsonl"}
+    if (book, step) == ("renew-golden", "draft"):
+        return DRAFT
     return {"recording": "runs/session.jsonl"} if step == SESSIONS.get(book) else {}

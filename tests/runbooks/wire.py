@@ -90,6 +90,6 @@ def wired_desk(root: Path, ahead_s: float) -> Iterator[WiredDesk]:
         environment = {
             **os.environ, **github.environment, "CI": "true", "NTFY_URL": phone.address, "HEARTBEAT_URL": phone.address,
             "BROKER": "ibkr", "IB_HOST": "127.0.0.1", "IB_PORT": "9", "IB_CLIENT_ID": "11", "IB_ACCOUNT": ACCOUNT,
-            "PYTHONPATH": f"{ROOT / 'tests/exchange_hours'}:{ROOT}", "AURORA_TEST_AHEAD_S": str(ahead_s),
+            "PYTHONPATH": f"{ROOT / 'aurora/checks/ahead'}:{ROOT}", "AURORA_AHEAD_S": str(ahead_s),
         }  # fmt: skip
         yield WiredDesk(root, environment)
