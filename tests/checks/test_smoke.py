@@ -36,7 +36,7 @@ def test_a_session_on_the_wire_whatever_day_it_is(tmp_path: Path) -> None:
     """The canary in shadow runs at night and on Sundays, too; nothing of it is written beside its folder."""
     project = copied(tmp_path / "project")
     before = sorted(path for path in project.rglob("*") if "__pycache__" not in path.parts)
-    found = run(project, tmp_path / "smoke", ["lint", "shadow"], said := [])
+    found = run(project, tmp_path / "smoke", ["lint", "shadow"], said := list[str]())
     assert found.problems == [], said
     assert [(part.name, part.exit_code) for part in found.parts] == [("lint", 0), ("shadow", 0)]
     assert found.took_s > 0
@@ -47,7 +47,7 @@ def test_a_part_that_fails_hides_none_after_it(tmp_path: Path) -> None:
     """A runbook with a fault is a problem with what to type, and the parts behind it are run."""
     project = copied(tmp_path / "project")
     (project / "runbooks/broken.yaml").write_text("runbook: other\nsteps: []\n")
-    found = run(project, tmp_path / "smoke", ["lint", "verify"], said := [])
+    found = run(project, tmp_path / "smoke", ["lint", "verify"], said := list[str]())
     assert [part.exit_code for part in found.parts] == [2, found.parts[1].exit_code]
     assert found.problems[0].startswith("lint: exit 2; by hand: invoke lint")
     assert any("broken.yaml" in line for line in said)
@@ -64,5 +64,5 @@ def test_a_part_that_is_none_is_refused(tmp_path: Path, parts: list[str]) -> Non
 @pytest.mark.slow
 def test_the_whole_system_within_its_minute(tmp_path: Path) -> None:
     """Every part, as the runbook asks for them, exits 0."""
-    found = run(ROOT, tmp_path / "smoke", WHOLE, said := [])
+    found = run(ROOT, tmp_path / "smoke", WHOLE, said := list[str]())
     assert found.problems == [], said
