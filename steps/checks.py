@@ -9,6 +9,7 @@ from aurora.checks.datasanity import Sanity, SanityLimits, look_at_data
 from aurora.checks.golden import GoldenReplay, replay_golden
 from aurora.checks.model_eval import ModelEval, evaluate
 from aurora.checks.renewal import GoldenDraft, GoldenKept, draft_golden, keep_golden
+from aurora.checks.security import Security, look_at_security
 from aurora.checks.smoke import Smoked
 from aurora.checks.smoke import smoke as run_smoke
 from aurora.engine.context import Context
@@ -70,6 +71,15 @@ def keep(
 ) -> GoldenKept:
     """Put the drafts into use, as `recording` and `predictions`."""
     return keep_golden(context.project, {recording: drafted_recording, predictions: drafted_predictions})
+
+
+@step(repeat="safe", dry_run="skip")
+def security(context: Context[Services], paths: list[str], lock: str, service: str) -> Security:
+    """Scan the code with bandit, and ask an OSV service about each locked dependency."""
+    found = look_at_security(context.project, paths, lock, service)
+    for line in [*found.notes, *found.findings, *found.vulnerable]:
+        context.log(line)
+    return found
 
 
 def _attempt(context: Context[Services]) -> Attempt:

@@ -39,6 +39,7 @@ def test_the_steps_are_known() -> None:
         "checks.golden",
         "checks.keep",
         "checks.model_eval",
+        "checks.security",
         "checks.smoke",
         "github.actions_secrets",
         "github.branch_protection",
