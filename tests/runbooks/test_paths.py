@@ -113,6 +113,8 @@ def rehearse(
     said = {name: passes(**outputs) for name, outputs in SAID.items()} if book == "maintenance" else {}
     if book == "rollback":
         said = {"plan": passes(changes=True, commit="0" * 40)}
+    if book == "governance":
+        said = {"look": passes(check="golden", to="blocking")}
     if book == "renew-golden":
         said = {"draft": passes(**DRAFT)}
     mocks = {"*": passes(), **recorded, **said, **(steps or {})}

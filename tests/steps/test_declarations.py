@@ -16,6 +16,7 @@ from tests.trading import ROOT
 
 MODULES = (
     "session", "venue", "machine", "limits", "quotes", "rollup", "housekeeping", "maintenance", "github", "checks",
+    "governance",
 )  # fmt: skip
 USES = [
     f"{module}.{name}"
@@ -45,6 +46,8 @@ def test_the_steps_are_known() -> None:
         "github.branch_protection",
         "github.check_time",
         "github.file_issue",
+        "governance.flip",
+        "governance.look",
         "housekeeping.look",
         "housekeeping.tidy",
         "limits.caps",
