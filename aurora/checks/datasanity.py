@@ -25,6 +25,9 @@ KINDS = ("unreadable", "backwards", "duplicates", "zone", "negative", "bars", "c
 NAMED = 3
 """Of each kind and file; the count says the rest."""
 
+MOST = 200
+"""In all: a year of bad files is not listed file by file."""
+
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 _HOUR = timedelta(hours=1)
 _COLUMNS = {"second": 11, "tick": 8}
@@ -81,7 +84,7 @@ class _Tally:
     def add(self, kind: str, line: int, text: str) -> None:
         self.counts[kind] += 1
         self.named[kind] = self.named.get(kind, 0) + 1
-        if self.named[kind] <= NAMED:
+        if self.named[kind] <= NAMED and len(self.findings) < MOST:
             self.findings.append(f"{self.file}:{line}: {kind}: {text}"[:300])
 
 

@@ -27,6 +27,11 @@ _VARIES = {
     "session.closed": set[str](),
 }
 """By line: what two runs that decide alike may have of their own."""
+_HAS = {
+    "session.opened": ("session", "mode", "symbols", "settings"),
+    "poll": ("n", "quotes", "holds"),
+    "session.closed": ("result",),
+}
 _NESTED = ("result", "settings", "limits")
 _RESULT_VARIES = {"loop_p95_ms", "recording", "quotes", "realtime", "venue"}
 
@@ -57,14 +62,15 @@ def replay_golden(services: Services, golden: str, attempt: Attempt) -> GoldenRe
         raise OperatorError(
             f"{golden} is of a {header['mode']} session; a golden one is paper or shadow.", todo="record another one"
         )
+    minutes = settings.get("minutes")
     request = SessionRequest(
         Mode(header["mode"]),
         tuple(header["symbols"]),
         f"replay:{golden}",
-        steps=settings["steps"],
-        minutes=None if settings["minutes"] is None else Decimal(str(settings["minutes"])),
-        until=settings["until"],
-        poll_sec=Decimal(str(settings["poll_sec"])),
+        steps=settings.get("steps"),
+        minutes=None if minutes is None else Decimal(str(minutes)),
+        until=settings.get("until"),
+        poll_sec=Decimal(str(settings.get("poll_sec", services.profile.session.poll_sec))),
     )
     result = run.run_session(services, request, replace(attempt, id=header["session"]))  # its orders' refs come from it
     found = read_record(attempt.folder / run.RECORDING, result.recording)
@@ -78,8 +84,13 @@ def read_record(path: Path, name: str) -> list[dict[str, Any]]:
     try:
         lines = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
         types = [line["type"] for line in lines]
-    except (OSError, ValueError, TypeError, KeyError) as error:
+        without = [key for line in lines for key in _HAS.get(line["type"], ()) if key not in line]
+    except OSError as error:
+        raise _unreadable(name, str(error.strerror)) from error
+    except (ValueError, TypeError, KeyError) as error:
         raise _unreadable(name, f"{type(error).__name__}: {error}") from error
+    if without or set(types) - set(_VARIES):
+        raise _unreadable(name, f"a line has no {without[0]}" if without else "it has lines of another kind")
     if types[:1] != ["session.opened"] or types[-1:] != ["session.closed"]:
         raise _unreadable(name, "it does not begin with session.opened and end with session.closed")
     return lines

@@ -73,7 +73,7 @@ def test_a_changed_record_is_another_session(project: Path) -> None:
     assert difference.startswith('poll 20: cash was "1", is "')
 
 
-@pytest.mark.parametrize("how", ["torn", "missing", "no record", "live"])
+@pytest.mark.parametrize("how", ["torn", "missing", "no record", "live", "no session", "other lines"])
 def test_what_is_no_golden_session_is_refused(project: Path, how: str) -> None:
     """A record that is torn, not there, or of a live session is nothing to compare with."""
     path = project / SHIPPED
@@ -81,6 +81,9 @@ def test_what_is_no_golden_session_is_refused(project: Path, how: str) -> None:
         path.unlink()
     elif how == "torn":
         path.write_bytes(path.read_bytes()[:-50])
+    elif how in ("no session", "other lines"):
+        was, now = ('"session":', '"sesion":') if how == "no session" else ('"type":"flatten"', '"type":"fluff"')
+        path.write_text(path.read_text().replace(was, now))
     else:
         path.write_text("{}\n" if how == "no record" else path.read_text().replace('"mode":"paper"', '"mode":"live"'))
     with pytest.raises(OperatorError):
