@@ -32,6 +32,7 @@ def copied(root: Path) -> Path:
     return root
 
 
+@pytest.mark.slow
 def test_a_session_on_the_wire_whatever_day_it_is(tmp_path: Path) -> None:
     """The canary in shadow runs at night and on Sundays, too; nothing of it is written beside its folder."""
     project = copied(tmp_path / "project")

@@ -32,6 +32,7 @@ def desk(tmp_path: Path) -> Iterator[WiredDesk]:
         yield made
 
 
+@pytest.mark.slow
 def test_a_day_on_the_accounts_quotes_exits_0(desk: WiredDesk) -> None:
     """Preflight, paper, canary in shadow, records, rollups, housekeeping and the summary on the phone: exit 0."""
     with gateway(desk, GATEWAY) as port:
@@ -78,12 +79,13 @@ def kill_in(desk: WiredDesk, phase: str, port: str, *words: str) -> None:
     assert engine.returncode == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_killed_in_each_phase_the_next_day_is_whole(desk: WiredDesk) -> None:
     """SIGKILL in each phase, one run after the other: each next one gets as far, the last is whole, and is said."""
     with gateway(desk, GATEWAY) as port:
         kill_in(desk, "preflight/port", port)
         kill_in(desk, "paper", port)
-        for phase in ("canary", "canary", "housekeeping/tidy", "summary"):  # twice: its client id is free again
+        for phase in ("canary", "housekeeping/tidy", "summary"):  # the canary after it finds its client id free again
             kill_in(desk, phase, port, "--skip-paper")
         done = desk.aurora(*MAINTENANCE, IB_PORT=port)
     assert done.returncode == 0, done.stdout + done.stderr

@@ -50,17 +50,27 @@ def test_killed_session_is_told_at_once(tmp_path: Path) -> None:
     assert next(tmp_path.glob("sessions/*")).name in told.text
 
 
-@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)", "raise SystemExit(watch.__exit__())"])
-def test_only_who_says_goodbye_is_not_mourned(tmp_path: Path, end: str) -> None:
-    """Whatever ends the process, it is told; a session that left says so before, and nothing is."""
-    code = f"import os, sys; from pathlib import Path; sys.path[:0] = {sys.path!r}\n"
-    code += "from tests.session.test_death_watch import watch_in\n"
-    code += f"watch = watch_in(Path({str(tmp_path)!r})).__enter__(); print(watch._watcher.pid, flush=True); {end}"
-    child = subprocess.run([sys.executable, "-c", code], stdout=subprocess.PIPE, check=False)
-    watcher = Path(f"/proc/{int(child.stdout)}")
-    wait_until(lambda: not watcher.exists(), what="the watcher's end")
-    assert (tmp_path / "died").exists() is ("goodbye" not in end and "__exit__" not in end)
+@pytest.mark.parametrize("end", ["os.kill(os.getpid(), 9)", "os._exit(0)", "raise ValueError"])
+def test_however_it_ends_it_is_told(tmp_path: Path, end: str) -> None:
+    """A process that did not say that the session is over is told as dead, whatever its exit code."""
+    leave(tmp_path, end)
+    wait_until((tmp_path / "died").exists, what="the alert")
     assert not (tmp_path / "hung").exists()
+
+
+def test_who_says_goodbye_is_not_mourned(tmp_path: Path) -> None:
+    """A session that left says so before its process ends, and nothing is told."""
+    leave(tmp_path, "watch.__exit__(); watch._watcher.wait()")
+    assert list(tmp_path.iterdir()) == []
+
+
+def leave(folder: Path, end: str) -> None:
+    """Run a process that watches over itself, and ends as `end` says."""
+    died, hung = writing(folder / "died"), writing(folder / "hung")
+    code = f"import os; from aurora.session.death_watch import DeathWatch as Watch; died, hung = {died!r}, {hung!r}\n"
+    code += f"watch = Watch(died, hung, os.environ, {str(folder)!r}).__enter__(); {end}"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT)}
+    subprocess.run([sys.executable, "-c", code], env=environment, stderr=subprocess.DEVNULL, check=False)
 
 
 def test_silence_is_told_once_and_a_beat_is_none(tmp_path: Path) -> None:
