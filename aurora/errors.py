@@ -81,6 +81,10 @@ class VenueRefusal(AuroraError):
     """A broker or quote source said no, or said nothing."""
 
 
+class VenueAway(VenueRefusal):
+    """The line to a venue is down, or not all of the account was told since; it may come back by itself."""
+
+
 class VenueSilent(VenueRefusal):
     """A venue did not answer in time; what became of what was asked is not known."""
 

@@ -1,7 +1,8 @@
-"""`flatten [--dry-run] [--symbols A,B]`: bring an account to zero; it needs the broker, and little else."""
+"""`flatten [--dry-run] [--symbols A,B] [--market]`: bring an account to zero; it needs the broker, and little else."""
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import os
 import signal
@@ -11,6 +12,7 @@ from types import FrameType
 
 from aurora.alerts.base import Alert, Priority
 from aurora.commands.parser import Invocation
+from aurora.commands.person import require_person
 from aurora.engine.faults import visible
 from aurora.engine.profiles import load_profile
 from aurora.engine.project import Project
@@ -18,6 +20,7 @@ from aurora.engine.secrets import read_environment
 from aurora.errors import UsageError
 from aurora.execution.account_exit import AccountExit
 from aurora.execution.flatten import LADDER_BPS, exit_order, why_no_price
+from aurora.market.order import OrderType, Side
 from aurora.session.account import account_id, live_book
 from aurora.session.services import Services
 
@@ -39,12 +42,16 @@ def execute(project: Project, invocation: Invocation) -> int:
             todo="name them: invoke flatten --symbols SPY,TSLA",
         )
     profile = desk.profile
+    if options.market and not options.dry_run:
+        require_person("Market orders trade at any price; only a person asks for them (--market)")
     _say(f"account {account_id(desk)} · venue {profile.venue} · profile {profile.name}")
     with _Stop() as stop:
-        return _plan(desk, symbols) if options.dry_run else _flatten(desk, symbols, options.minutes, stop)
+        if options.dry_run:
+            return _plan(desk, symbols, at_market=options.market)
+        return _flatten(desk, symbols, options, stop)
 
 
-def _flatten(desk: Services, symbols: tuple[str, ...] | None, minutes: int | None, stop: _Stop) -> int:
+def _flatten(desk: Services, symbols: tuple[str, ...] | None, options: argparse.Namespace, stop: _Stop) -> int:
     alerts = _Alerts(desk)
     done = AccountExit(
         desk.project,
@@ -54,12 +61,14 @@ def _flatten(desk: Services, symbols: tuple[str, ...] | None, minutes: int | Non
         _say,
         alerts.tell,
         symbols=symbols,
-        patience_s=None if minutes is None else minutes * 60.0,
+        patience_s=None if options.minutes is None else options.minutes * 60.0,
         is_stopping=lambda: stop.asked,
+        at_market=options.market,
     ).run()
     for decision in done.decisions:
         order = decision.order
-        _say(f"{order.side} {order.quantity} {order.symbol} limit {order.limit} ({order.ref}): {decision.reason}")
+        price = f"limit {order.limit}" if order.type is OrderType.LIMIT else "at market"
+        _say(f"{order.side} {order.quantity} {order.symbol} {price} ({order.ref}): {decision.reason}")
     if done.flat:
         _say(f"✔ flat: {'the venue holds' if symbols is None else 'there is'} no position and no working order"
              f"{'' if symbols is None else ' in ' + ', '.join(symbols)}")  # fmt: skip
@@ -71,7 +80,7 @@ def _flatten(desk: Services, symbols: tuple[str, ...] | None, minutes: int | Non
     return INTERRUPTED if stop.asked else NOT_FLAT
 
 
-def _plan(desk: Services, symbols: tuple[str, ...] | None) -> int:
+def _plan(desk: Services, symbols: tuple[str, ...] | None, *, at_market: bool) -> int:
     """Say what a flatten would cancel and send now; nothing is sent."""
     with contextlib.ExitStack() as stack:
         broker, source = desk.open_account(stack)
@@ -84,6 +93,10 @@ def _plan(desk: Services, symbols: tuple[str, ...] | None) -> int:
         for position in held:
             quote, now = quotes.get(position.symbol), source.clock.now()
             why = why_no_price(quote, now)
+            if at_market and not (quote is not None and quote.halted):
+                side = Side.SELL if position.quantity > 0 else Side.BUY
+                _say(f"would send {side} {abs(position.quantity)} {position.symbol} at market, immediate or cancel")
+                continue
             if why or quote is None:
                 _say(f"would wait with {position.quantity} {position.symbol}: {why}")
                 continue

@@ -22,9 +22,9 @@ SHORT = {
     "resume": "go on with an interrupted run: resume RUN",
     "answer": "answer here what a run asks at another terminal: answer RUN",
     "cancel": "end an unfinished run: cancel RUN --reason TEXT",
-    "status": "one screen: kill flag, lockout, unfinished runs, the day's orders",
+    "status": "one screen: kill flag, lockout, sessions, runs, alerts, the day's orders; the venue: --profile",
     "kill": "set the kill flag: kill [--reason TEXT]; take it away: kill --clear --reason TEXT",
-    "flatten": "bring the account to zero: flatten [--dry-run] [--symbols A,B]",
+    "flatten": "bring the account to zero: flatten [--dry-run] [--symbols A,B] [--market]",
     "reconcile": "compare the day's orders with the venue: reconcile [--dry-run]",
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
     "report": "render a run's report again from its journal: report RUN [--open]",
@@ -258,6 +258,12 @@ def _review(program: str) -> ExactParser:
     return parser
 
 
+def _status(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("--profile", default=None, metavar="NAME", help="ask the venue of this profile, too")
+    return parser
+
+
 def _kill(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("--clear", action="store_true", help="take the flag away; only a person at a terminal may")
@@ -271,6 +277,9 @@ def _flatten(program: str) -> ExactParser:
     parser.add_argument("--symbols", metavar="A,B", help="these alone (the whole account unless named)")
     parser.add_argument("--profile", default="live_canary", metavar="NAME", help="whose account (default live_canary)")
     parser.add_argument("--minutes", type=whole_number, default=None, metavar="N", help="give up after N (never)")
+    parser.add_argument(
+        "--market", action="store_true", help="market orders, at any price: only a person at a terminal"
+    )
     return parser
 
 
@@ -366,7 +375,7 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "resume": _resume,
     "answer": _one_run,
     "cancel": _cancel,
-    "status": _plain,
+    "status": _status,
     "kill": _kill,
     "flatten": _flatten,
     "reconcile": _reconcile,

@@ -41,7 +41,7 @@ class AccountExit:
     open_venue:  connects; raises VenueRefusal while the venue can't be reached. Closed with what it returns.
     symbols:     what to flatten, None for the whole account. patience_s: after how long it gives up, None never.
     say:         told what is done. alarm: told each minute what is left.
-    is_stopping: whether a person wants it to end.
+    is_stopping: whether a person wants it to end. at_market: whether she wants market orders (trading rule 22).
     """
 
     root: Path
@@ -53,6 +53,7 @@ class AccountExit:
     symbols: Collection[str] | None = None
     patience_s: float | None = None
     is_stopping: Callable[[], bool] = bool
+    at_market: bool = False
 
     def run(self) -> Flattening:
         """Flatten the account, and say what came of it. Raises what only a bug or a person's interrupt raises."""
@@ -75,6 +76,7 @@ class AccountExit:
                 patience_s=None if self.patience_s is None else self._patience_left(began),
                 on_alarm=self.alarm,
                 is_stopping=self.is_stopping,
+                at_market=self.at_market,
             ).run()
             if done.drift:  # two full reads, and a person who reads this: the venue's word is put on record
                 self.say(done.drift)

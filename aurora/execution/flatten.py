@@ -12,7 +12,7 @@ from aurora.errors import VenueRefusal
 from aurora.execution.recovery import BETWEEN_READS_S, Inquiry
 from aurora.execution.router import Decision, ExitRouter, Settlement
 from aurora.market.instrument import Instrument
-from aurora.market.order import Order, OrderState, Side
+from aurora.market.order import Order, OrderState, OrderType, Side
 from aurora.market.position import Position
 from aurora.market.quote import Quote
 from aurora.quotes.base import QuoteSource
@@ -21,6 +21,7 @@ LADDER_BPS = tuple(map(Decimal, (10, 25, 50, 100, 200)))
 OLDEST_QUOTE = timedelta(seconds=5)
 RUNG_S = 2.0
 LOOK_S = 0.05
+CENT = Decimal("0.01")
 CANCELS_END_S = 2.0
 PATIENCE_S = 60.0
 ALARM_S = 60.0
@@ -85,6 +86,7 @@ class Flatten:
     patience_s:  after how long it gives up and says what is left; None never.
     on_alarm:    told each minute what is left, while anything is.
     is_stopping: whether a person wants it to end.
+    at_market:   whether a person wants market orders: at any price, also without a quote; a halt is still waited for.
     """
 
     def __init__(
@@ -98,6 +100,7 @@ class Flatten:
         patience_s: float | None = PATIENCE_S,
         on_alarm: Callable[[str], object] = lambda _: None,
         is_stopping: Callable[[], bool] = bool,
+        at_market: bool = False,
     ) -> None:
         self._router = router
         self._broker = broker
@@ -108,6 +111,7 @@ class Flatten:
         self._patience_s = patience_s
         self._on_alarm = on_alarm
         self._is_stopping = is_stopping
+        self._at_market = at_market
         self._exits: dict[str, _Exit] = {}
         self._trouble = ""
         """Why the venue's word on the book could not be had, when it was asked last."""
@@ -205,10 +209,7 @@ class Flatten:
 
     def _recorded(self) -> str:
         """Return what the record says is held, in words; "" is nothing."""
-        holdings = self._router.orders.day.holdings
-        return ", ".join(
-            f"{shares} {symbol}" for symbol, shares in holdings.items() if shares and self._is_ours(symbol)
-        )
+        return self._router.orders.day.holdings_in_words(self._is_ours)
 
     def _is_ours(self, symbol: str) -> bool:
         return self._symbols is None or symbol in self._symbols
@@ -225,11 +226,18 @@ class Flatten:
                 return
             quote = self._source.poll().get(position.symbol)
             now = self._clock.now()
-            exit_.waits_for = why_no_price(quote, now)
-            if exit_.waits_for or quote is None:
+            why = why_no_price(quote, now)
+            exit_.waits_for = "it is halted" if quote is not None and quote.halted else "" if self._at_market else why
+            if exit_.waits_for:
                 return
             rung = LADDER_BPS[exit_.rung]
-            decision = self._router.reduce(exit_order(self._next_ref(), shares, quote, now, rung), quote, rung)
+            if self._at_market:
+                worth = position.average_cost if why or quote is None or quote.mid is None else quote.mid
+                order = market_order(self._next_ref(), position.symbol, shares, now, worth)
+            else:
+                assert quote is not None
+                order = exit_order(self._next_ref(), shares, quote, now, rung)
+            decision = self._router.reduce(order, quote, rung)
         except VenueRefusal as refusal:
             exit_.waits_for = refusal.what
             return
@@ -271,6 +279,13 @@ def exit_order(ref: str, shares: int, quote: Quote, now: datetime, rung_bps: Dec
     assert mid is not None
     limit = Instrument(quote.symbol).round_passively(touch * (1 + side.sign * rung_bps / 10_000), side)
     return Order(ref, quote.symbol, side, abs(shares), limit, now, mid)
+
+
+def market_order(ref: str, symbol: str, shares: int, now: datetime, worth: Decimal) -> Order:
+    """Return the market order that takes `shares` (signed, as held) out, valued at `worth` USD a share."""
+    side = Side.SELL if shares > 0 else Side.BUY
+    worth = max(worth, CENT)  # what was had for nothing is worth something to the book
+    return Order(ref, symbol, side, abs(shares), worth, now, worth, OrderType.MARKET)
 
 
 def why_no_price(quote: Quote | None, now: datetime) -> str:

@@ -7,7 +7,7 @@ from decimal import Decimal
 from aurora.brokers.base import Broker
 from aurora.clock import Clock
 from aurora.execution.order_journal import OrderJournal
-from aurora.market.order import OrderState, Side
+from aurora.market.order import OrderState, OrderStatus, Side
 from aurora.market.position import Position
 
 POSITION_LAG_S = 30.0
@@ -19,7 +19,7 @@ class InFlight:
 
     An order counts until there is evidence of its end, whether the venue knows it or not (trading rule 8).
     Where the venue's positions and the record disagree for longer than a fill takes to reach both, the venue is asked
-    anew: what it says then counts, and is an anomaly (`drift`) if it still disagrees.
+    anew: what it says then counts, and is an anomaly (`odd`) if it still disagrees.
     """
 
     def __init__(self, broker: Broker, clock: Clock, orders: OrderJournal) -> None:
@@ -29,7 +29,8 @@ class InFlight:
         self._refs = orders.day.open_refs()
         self._ended: list[OrderState] = []
         self._asked: dict[str, tuple[int, int]] = {}
-        self._drift: list[str] = []
+        self._odd: list[str] = []
+        self._doubted: set[str] = set()
         # As if they had ended just now: a killed session's last fill may be younger than the venue's position.
         done = [state for state in orders.day.orders.values() if state.status.is_final]
         self._last_end = {state.order.symbol: (state.order.ref, clock.monotonic()) for state in done}
@@ -41,13 +42,14 @@ class InFlight:
     def ended(self) -> tuple[OrderState, ...]:
         """Return the orders that ended since this was asked last."""
         self._look()
+        self._look_for_others()
         ended, self._ended = tuple(self._ended), []
         return ended
 
-    def drift(self) -> tuple[str, ...]:
-        """Return where venue and record were found to disagree since this was asked last, in words."""
-        drift, self._drift = tuple(self._drift), []
-        return drift
+    def odd(self) -> tuple[str, ...]:
+        """Return the anomalies since this was asked last: drift, an UNKNOWN order, one of somebody else."""
+        odd, self._odd = tuple(self._odd), []
+        return odd
 
     def expected(self, symbol: str) -> int:
         """Return the signed shares that a new order has to reckon with: of a fill younger than the position, too."""
@@ -90,12 +92,29 @@ class InFlight:
             state = self._broker.order_state(ref)
             if state is None:
                 state = self._orders.day.orders[ref]  # UNKNOWN until there is evidence
+                self._doubt(ref, "the venue does not tell of it")
             else:
                 self._orders.told(state)
+            if state.status is OrderStatus.UNKNOWN:
+                self._doubt(ref, state.reason)
             if state.status.is_final:
                 self._refs.remove(ref)
                 self._last_end[state.order.symbol] = (ref, self._clock.monotonic())
                 self._ended.append(state)
+
+    def _look_for_others(self) -> None:
+        """Say once of each working order that is on no record: somebody else trades in the account (trading rule 2)."""
+        for state in self._broker.open_orders():
+            ref, order = state.order.ref, state.order
+            if ref not in self._orders.day.orders and ref not in self._doubted:
+                self._doubted.add(ref)
+                self._odd.append(f"foreign order {ref}: {order.side} {order.quantity} {order.symbol} is not Aurora's")
+
+    def _doubt(self, ref: str, why: str) -> None:
+        """Say once that nobody knows what became of an order (trading rule 11)."""
+        if ref not in self._doubted:
+            self._doubted.add(ref)
+            self._odd.append(f"what became of {ref} is not known: {why}")
 
     def _sure_of(self, symbol: str) -> int:
         """Return the signed shares that are there for sure.
@@ -124,7 +143,7 @@ class InFlight:
         self._broker.refresh()
         told = self._position(symbol)
         if told != recorded and self._asked.get(symbol) != (told, recorded):
-            self._drift.append(f"the venue holds {told} {symbol}, asked anew; the record adds up to {recorded}")
+            self._odd.append(f"the venue holds {told} {symbol}, asked anew; the record adds up to {recorded}")
         self._asked[symbol] = (told, recorded)
         return told
 

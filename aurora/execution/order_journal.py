@@ -8,7 +8,7 @@ share it, and it must outlive them all, so it lies in no run's folder. The lines
     days.resolved    unlock: a person unlocked the mode after that, with what became of them as the root cause
     session.joined   session, capital_usd
     order.intent     ref, symbol, side, quantity, limit, type, decided, decision_mid, opens, held (signed shares of the
-                     symbol that the venue had confirmed): synced before the order is sent
+                     symbol that were reckoned with): synced before the order is sent
     order.state      ref, status, filled, reason: what the venue said, or UNKNOWN and why
     fill             ref, symbol, side, quantity, price, fee (null: not told yet), at, execution_id, revision
     fill.corrected, fill.commission   the same fill again, as it is now
@@ -170,7 +170,7 @@ class OrderJournal:
     def intend(self, order: Order, *, opens: bool, held: int, must: bool = True) -> None:
         """Put an order on disk before it is sent. Raises JournalWriteError, unless the way out must not wait for it.
 
-        held: signed shares of the symbol that the venue has confirmed.
+        held: signed shares of the symbol that are reckoned with.
         """
         self._write("order.intent", order_as_json(order, opens=opens, held=held), must=must, sync=True)
 
@@ -274,9 +274,18 @@ class _NoDisk:
 
 def holder(root: Path, book: Book) -> int | None:
     """Return the process that has the account's order journal open, None when there is none or nobody can tell."""
-    path = root / ORDERS / book.folder_name / _LOCK
+    return _holder_in(root / ORDERS / book.folder_name)
+
+
+def holders(root: Path) -> list[tuple[str, int]]:
+    """Return, for each account whose order journal a process has open, its folder's name and that process."""
+    found = [(folder.name, _holder_in(folder)) for folder in sorted((root / ORDERS).glob("*"))]
+    return [(name, pid) for name, pid in found if pid is not None]
+
+
+def _holder_in(folder: Path) -> int | None:
     try:
-        with path.open("r+") as file:
+        with (folder / _LOCK).open("r+") as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
             except BlockingIOError:

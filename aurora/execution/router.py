@@ -14,7 +14,7 @@ from aurora.clock import Clock
 from aurora.execution.in_flight import InFlight
 from aurora.execution.order_journal import OrderJournal
 from aurora.market.mode import Mode
-from aurora.market.order import Fill, Order, OrderState, OrderStatus
+from aurora.market.order import Fill, Order, OrderState, OrderStatus, OrderType
 from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.limits import (
@@ -98,18 +98,24 @@ class ExitRouter:
         """What the day's orders have used so far, those of other sessions included."""
         return self.orders.day.use
 
-    def reduce(self, order: Order, quote: Quote, collar_bps: Decimal) -> Decision:
-        """Send an order of a flatten: no cap, lockout, tripwire or kill flag stands between the trader and the exit."""
+    def reduce(self, order: Order, quote: Quote | None, collar_bps: Decimal) -> Decision:
+        """Send an order of a flatten: no cap, lockout, tripwire or kill flag stands between the trader and the exit.
+
+        A market order has no price to hold a collar against: a person asked for it in so many words (rule 22).
+        """
         position, working = self._in_flight.of(order.symbol)
         opens = not is_reducing(order, position, working)
-        reasons = check_shape(order) or check_collar(order, quote.far_touch(order.side)[0], collar_bps)
+        reasons = check_shape(order)
+        if order.type is OrderType.LIMIT and not reasons:
+            touch = None if quote is None else quote.far_touch(order.side)[0]
+            reasons = check_collar(order, touch, collar_bps)
         if opens:
             reasons = (f"holds {position} shares, {working} of them are being reduced: the order would open", *reasons)
         if reasons:
             return Decision(order, opens, Stage.LIMITS, "; ".join(reasons))
         if self.use.has_seen(order.ref):
             return Decision(order, opens, Stage.DUPLICATE, f"the ref {order.ref} was used before")
-        return self._send(order, opens, position, must_record=False)
+        return self._send(order, opens, must_record=False)
 
     def reducible(self, symbol: str) -> int:
         """Return the signed shares of `symbol` that the venue holds and no order on its way reduces already."""
@@ -126,14 +132,16 @@ class ExitRouter:
         ended = self._in_flight.ended()
         executions = self._broker.executions()
         if executions == self._executions:
-            return Settlement((), ended, self._in_flight.drift())
+            return Settlement((), ended, self._in_flight.odd())
         self._executions = executions
         news = self.orders.take_fills(executions)
-        return Settlement(tuple(news.fills), ended, (*news.anomalies, *self._in_flight.drift()))
+        return Settlement(tuple(news.fills), ended, (*news.anomalies, *self._in_flight.odd()))
 
     def _send(
-        self, order: Order, opens: bool, held: int, last_look: LastLook = no_objection, *, must_record: bool = True
+        self, order: Order, opens: bool, last_look: LastLook = no_objection, *, must_record: bool = True
     ) -> Decision:
+        # What the account is reckoned to hold, not the least that is sure: the next order is counted on top of it.
+        held = self._in_flight.expected(order.symbol)
         # On disk and counted before it is sent: when sending fails, nobody knows whether the venue has it.
         self.orders.intend(order, opens=opens, held=held, must=must_record)
         self._in_flight.add(order.ref)
@@ -188,7 +196,7 @@ class Router(ExitRouter):
         stage, reasons = self._first_objection(order, quote, opens, position - working)
         if reasons:
             return Decision(order, opens, stage, "; ".join(reasons))
-        return self._send(order, opens, position, self._last_look)
+        return self._send(order, opens, self._last_look)
 
     def _last_look(self) -> str:
         """Return what came up while the order waited for its turn on the wire (rule 5: nothing opens after a kill)."""
@@ -224,6 +232,8 @@ class Router(ExitRouter):
         if holds or quote is None:
             return Stage.TRIPWIRES, tuple(hold.reason for hold in holds)
         reasons = check_shape(order)
+        if order.type is not OrderType.LIMIT:
+            reasons = (*reasons, "a market order is for a flatten, on a person's word")
         if not reasons:
             reasons = check_collar(order, quote.far_touch(order.side)[0], self._limits.collar_bps)
         if opens and not reasons:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
@@ -24,7 +24,7 @@ class TradingDay:
     capital_usd:  frozen by the day's first session (trading rule 9); None before it.
     carried_pnl_usd: P&L of the days before. high_water_usd: the most that P&L ever was (since promotion or an unlock).
     unlocked:     which unlock the high-water mark was last begun anew for.
-    held_at_intent: by ref, the signed shares of its symbol that the venue had confirmed when an order was meant.
+    held_at_intent: by ref, the signed shares of its symbol that were reckoned with when an order was meant.
     rejects:      the orders that the venue rejected.
     unresolved:   orders of earlier days whose end nobody knows, in words; a person's word ends them (trading rule 8).
     opened_at:    when the day's journal was begun.
@@ -66,14 +66,18 @@ class TradingDay:
         return self._filled.get(ref, 0)
 
     def held_after(self, ref: str) -> int:
-        """Return the signed shares that the venue had confirmed when an order was meant, and what it filled since."""
+        """Return the signed shares that were reckoned with when an order was meant, and what it filled since."""
         state = self.orders[ref]
         return self.held_at_intent[ref] + state.order.side.sign * max(state.filled, self.filled(ref))
+
+    def holdings_in_words(self, counts: Callable[[str], bool] = lambda _: True) -> str:
+        """Return what the record adds up to, of the symbols that count; "" is nothing."""
+        return ", ".join(f"{shares} {symbol}" for symbol, shares in self.holdings.items() if shares and counts(symbol))
 
     def held_without(self, ref: str) -> frozenset[int]:
         """Return what the account may hold of an order's symbol now, if the order traded no more than its known fills.
 
-        What was confirmed when it was meant, and what traded since. Of an earlier order's fill that came on record
+        What was reckoned with when it was meant, and what traded since. Of an earlier order's fill that came on record
         later nobody knows whether the position had it already: the last of them may be missing, so it is all these
         numbers; and what the whole record adds up to is one, too.
         """

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 from aurora.brokers.base import LastLook, Terms, no_objection
 from aurora.clock import Clock, SystemClock
-from aurora.errors import VenueRefusal
+from aurora.errors import VenueAway, VenueRefusal
 from aurora.ibkr.connection import Connection
 from aurora.ibkr.contracts import Contracts, Listed, UnsendableOrder
 from aurora.ibkr.governor import Urgency
@@ -52,6 +52,7 @@ class IbkrBroker:
         self._time: tuple[int, float] = (0, 0.0)
         self._odd = ""
         connection.on_epoch.append(self._read_all)
+        connection.on_watch.append(self._ask_for_orders)
         self._listen()
 
     def _listen(self) -> None:
@@ -183,7 +184,7 @@ class IbkrBroker:
                 raise VenueRefusal(f"The connection to {self.connection.address.shown} is closed.")
             if not self._is_whole:
                 down = self.connection.link_state().down
-                raise VenueRefusal(
+                raise VenueAway(
                     f"The venue has not told all of the account{': ' + down if down else ''}.",
                     means="orders, positions and cash are not known, and nothing is assumed",
                     todo="wait for the connection, or look in TWS",
@@ -220,7 +221,7 @@ class IbkrBroker:
         connection, lock = self.connection, self.connection.events.lock
         with lock:
             self._book.read_begins()
-        await connection.ask("openOrderEnd", lambda client: client.reqAllOpenOrders())
+        await self._ask_for_orders()
         number = connection.new_id()
         wanted = library().ExecutionFilter()
         await connection.ask(("executions", number), lambda client: client.reqExecutions(number, wanted))
@@ -232,6 +233,10 @@ class IbkrBroker:
         with lock:
             self._book.read_ends()
             self._is_whole = True
+
+    async def _ask_for_orders(self) -> None:
+        """Ask for working orders, whoever's they are: of other clients' and a person's new ones nobody tells."""
+        await self.connection.ask("openOrderEnd", lambda client: client.reqAllOpenOrders())
 
     async def _probe(self, symbol: str, bid: Decimal) -> str:
         listed = await self._contracts.listed(symbol)

@@ -26,6 +26,8 @@ from aurora.ibkr.library import library
 from aurora.ibkr.loop_thread import LoopHost, LoopThread
 from aurora.market.link import WELL, LinkState
 
+WATCH_S = 30.0
+"""How often is asked for what the venue tells nobody by itself."""
 QUIET_S = 10.0
 """How long the venue may say nothing before it is asked whether it is there."""
 FIRST_PAUSE_S, LONGEST_PAUSE_S = 0.5, 30.0
@@ -36,6 +38,7 @@ class Connection:
     """One client id at TWS. Its methods may be called from any thread; `on_epoch` and events are in the loop's own.
 
     host: runs its event loop. on_epoch: what is to be read anew when a socket is there, in this order.
+    on_watch: what is to be asked for every `WATCH_S` seconds.
     """
 
     def __init__(self, address: Address, host: LoopHost | None = None) -> None:
@@ -43,6 +46,7 @@ class Connection:
         self.events = Events()
         self.epoch = 0
         self.on_epoch: list[Callable[[], Awaitable[None]]] = []
+        self.on_watch: list[Callable[[], Awaitable[None]]] = []
         self.governor = Governor(address.spacing_s)
         self.client: Any = None
         self._host = LoopThread("ibkr") if host is None else host
@@ -128,7 +132,10 @@ class Connection:
         """Send a request, and return when its end marker `end` has come. Raises VenueRefusal when it is late."""
         before = self._pending.get(end)
         if before is not None and not before.done():  # asked already: one answer is for both
-            await asyncio.shield(before)
+            await asyncio.wait({before}, timeout=self.address.timeout_s)
+            if not before.done() or before.cancelled():  # who asked has given up
+                raise self._silent(self.address.timeout_s, _asked(end))
+            before.result()
             return
         coming: asyncio.Future[None] = self._loop.create_future()
         self._pending[end] = coming
@@ -136,9 +143,7 @@ class Connection:
             await self.send(urgency, action)
             await asyncio.wait_for(coming, self.address.timeout_s)
         except TimeoutError:
-            raise self._silent(
-                self.address.timeout_s, f" (it was asked for {end if isinstance(end, str) else end[0]})"
-            ) from None
+            raise self._silent(self.address.timeout_s, _asked(end)) from None
         finally:
             if self._pending.get(end) is coming:
                 del self._pending[end]
@@ -225,11 +230,15 @@ class Connection:
     async def _keep(self) -> None:
         """Ask a silent link whether it is there; connect anew when it is lost, with growing pauses."""
         pause = FIRST_PAUSE_S
+        watched_s = self._loop.time()
         while True:
             if self.client.isReady():
                 await asyncio.sleep(min(QUIET_S / 10, 1))
                 if self._loop.time() - self._heard_s >= QUIET_S:
                     await self._see_whether_alive()
+                elif self._loop.time() - watched_s >= WATCH_S:
+                    watched_s = self._loop.time()
+                    await self._watch()
                 continue
             await asyncio.sleep(pause * random.uniform(0.5, 1))
             pause = min(pause * 2, LONGEST_PAUSE_S)
@@ -240,6 +249,11 @@ class Connection:
                 self._down = refusal.what
             except Exception as error:  # noqa: BLE001 - who keeps the line must not end by a fault of one try
                 self._down = f"connecting failed: {error!r}"
+
+    async def _watch(self) -> None:
+        for look in self.on_watch:
+            with contextlib.suppress(VenueRefusal):  # a line that does not answer is found out by its silence
+                await look()
 
     async def _see_whether_alive(self) -> None:
         try:
@@ -340,6 +354,10 @@ class Connection:
             means="nothing is known of it, and nothing is assumed",
             todo="look whether TWS or IB Gateway hangs, waits for a login, or has the API switched off",
         )
+
+
+def _asked(end: str | tuple[str, int]) -> str:
+    return f" (it was asked for {end if isinstance(end, str) else end[0]})"
 
 
 def _farm(text: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
@@ -27,6 +28,13 @@ class Link(Protocol):
 
     def link_state(self) -> LinkState:
         """Return what is wrong with the line now; never waits. Raises VenueRefusal when nobody can tell."""
+
+
+def together(states: Iterable[LinkState]) -> LinkState:
+    """Return several lines' states as that of one: what is wrong with any of them, said once."""
+    told = list(states)
+    downs, delays = dict.fromkeys(each.down for each in told), dict.fromkeys(each.delayed for each in told)
+    return LinkState("; ".join(filter(None, downs)), "; ".join(filter(None, delays)))
 
 
 def link_state_of(part: object) -> LinkState:

@@ -11,12 +11,13 @@ from typing import Any
 
 from aurora.clock import ManualClock, iso
 from aurora.errors import VenueRefusal
+from aurora.market.link import WELL, LinkState
 from aurora.market.quote import Quote
 
 SCHEMA = 1
 
-Event = tuple[datetime, dict[str, Quote | None], bool]
-"""When something was seen, what, and whether it came after the last poll."""
+Event = tuple[datetime, dict[str, Quote | None], bool, LinkState | None]
+"""When something was seen, what, whether it came after the last poll, and (of a poll) how the line was."""
 
 
 def quote_as_json(quote: Quote | None) -> dict[str, Any] | None:
@@ -64,6 +65,7 @@ class RecordedQuotes:
         self.clock = make_clock(self._next[0])
         self._latest: dict[str, Quote | None] = {}
         self._wanted: tuple[str, ...] = ()
+        self._line = WELL
 
     def subscribe(self, symbols: Sequence[str]) -> None:
         """Choose among the recorded symbols. Raises VenueRefusal naming those that the record does not have."""
@@ -81,8 +83,14 @@ class RecordedQuotes:
         now = self.clock.now()
         while self._next is not None and self._next[0] <= now:
             self._latest.update(self._next[1])
+            self._line = self._line if self._next[3] is None else self._next[3]
             self._next = self._step()
         return {symbol: self._latest.get(symbol) for symbol in self._wanted}
+
+    def link_state(self) -> LinkState:
+        """Return what was wrong with the session's line to the venue by now."""
+        self.poll()
+        return self._line
 
     @property
     def exhausted(self) -> bool:
@@ -127,9 +135,11 @@ def _events(data: Mapping[str, Any], late: timedelta) -> Generator[Event, None, 
     is_poll = data["type"] == "poll"
     for seen in data.get("since", ()):
         symbol = str(seen["symbol"])
-        yield _instant(seen["at"]) - late, {symbol: quote_from_json(symbol, seen["quote"])}, not is_poll
+        yield _instant(seen["at"]) - late, {symbol: quote_from_json(symbol, seen["quote"])}, not is_poll, None
     if is_poll:
-        yield _instant(data["due"]), {key: quote_from_json(key, quote) for key, quote in data["quotes"].items()}, False
+        line = data.get("line", {})
+        quotes = {key: quote_from_json(key, quote) for key, quote in data["quotes"].items()}
+        yield _instant(data["due"]), quotes, False, LinkState(line.get("down", ""), line.get("delayed", ""))
 
 
 def _header(data: Mapping[str, Any]) -> list[str]:

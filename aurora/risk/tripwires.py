@@ -29,6 +29,7 @@ class HoldKind(StrEnum):
     FUTURE = "future"
     DISORDER = "out of order"
     SPIKE = "weight spike"
+    LINE = "line down"
 
 
 @dataclass(frozen=True)

@@ -6,12 +6,12 @@ from datetime import datetime
 from decimal import Decimal
 
 from aurora.brokers.base import Broker
-from aurora.market.link import LinkState, link_state_of
+from aurora.market.link import LinkState, link_state_of, together
 from aurora.market.quote import Quote
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.halts import HaltWatch
 from aurora.risk.link_watch import LinkWatch
-from aurora.risk.tripwires import check_quote, check_sequence
+from aurora.risk.tripwires import Hold, HoldKind, check_quote, check_sequence
 from aurora.session.poll import Poll
 from aurora.session.settings import SessionSettings
 from aurora.session.tally import Tally
@@ -41,7 +41,7 @@ class Judge:
         self._breaker = breaker
         self._tally = tally
         self._halts = HaltWatch(settings.halt_end_s)
-        self._links = LinkWatch(settings.breaker.link_down_s)
+        self._link = LinkWatch(settings.breaker.link_down_s)
         self._looked_s: float | None = None
         self._excused: datetime | None = None
         """When the venue's nightly restart was last seen to go on."""
@@ -60,11 +60,11 @@ class Judge:
         poll = Poll(self._tally.polls, self._times.due, self._source.clock.now(), since=self._source.drain())
         poll.quotes = self._source.poll()
         self._source.drain()  # what this very look saw stands in `quotes`
-        lines = {"quotes": link_state_of(self._source), self._broker.name: link_state_of(self._broker)}
+        poll.line = line = together((link_state_of(self._source), link_state_of(self._broker)))
         if self._settings.venue_restart.covers(poll.at):
             self._excused = poll.at
-            lines = {name: LinkState(delayed=state.delayed) for name, state in lines.items()}
-        for anomaly in self._links.check(lines, now_s):
+            line = LinkState(delayed=line.delayed)
+        for anomaly in self._link.check(line, now_s):
             self._breaker.trip(anomaly)
         return poll
 
@@ -79,16 +79,19 @@ class Judge:
             late = check_sequence(symbol, quote, self._newest.get(symbol))
             holds = self._halts.check(symbol, (*found, *late), poll.at)
             self._note_time(poll, symbol, quote)
-            if self._excused != poll.at:
+            if poll.line.down:
+                # How long it may last is the line's own question (`LinkWatch`), not that of the polls that it holds.
+                holds = (Hold(HoldKind.LINE, poll.line.down), *holds)
+            elif self._excused != poll.at:
                 self._breaker.count_poll(symbol, holds)
             if holds:
                 poll.holds[symbol] = holds
                 self._tally.holds += 1
             elif quote is not None and quote.bid is not None:
                 self.bids[symbol] = quote.bid
-        ticks = [quote.at for quote in poll.quotes.values() if quote is not None]
-        expected = [self._times.started, *([] if self._excused is None else [self._excused])]
-        self._breaker.count_ticks((poll.at - max(ticks, default=max(expected))).total_seconds())
+        # From the memory of them: a source that has lost its line has no quotes, which is not that none came.
+        told = [*(self._newest.values() or [self._times.started]), *([] if self._excused is None else [self._excused])]
+        self._breaker.count_ticks((poll.at - max(told)).total_seconds())
 
     def _note_time(self, poll: Poll, symbol: str, quote: Quote | None) -> None:
         """Note the newest tick; one from the future is held for that, and would make all that follow look old."""

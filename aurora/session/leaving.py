@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from aurora.brokers.base import Broker
 from aurora.errors import VenueRefusal
 from aurora.execution.flatten import PATIENCE_S, flatten_book
+from aurora.execution.recovery import BETWEEN_READS_S
 from aurora.execution.router import Decision, Router
 from aurora.session.accounting import Accounts
 from aurora.session.tally import Tally
@@ -42,10 +43,13 @@ class WayOut:
     next_ref: Callable[[], str]
 
     def hold(self) -> Left:
-        """Cancel what works, leave positions as they are, and say which (rules 3, 21)."""
+        """Cancel what works, leave positions as they are, and say which (rules 3, 21).
+
+        A venue that holds less than the record may have told a part: it is asked anew before that is believed.
+        """
         clock = self.source.clock
         until = clock.monotonic() + PATIENCE_S
-        is_asked = False
+        is_asked = is_sure = False
         while True:
             try:
                 if not is_asked:
@@ -57,13 +61,29 @@ class WayOut:
             except VenueRefusal as refusal:
                 working, left = (), [f"unknown, since the venue did not say: {refusal.what}"]
             else:
-                if not working:
+                doubt = "" if working or left else self._doubt()
+                left += [doubt] if doubt else []
+                if doubt and not is_sure:
+                    is_sure = self._ask_anew()
+                elif not working:
                     break
                 left += [f"a working order to {state.order.side} {state.order.symbol}" for state in working]
             if clock.monotonic() >= until:
                 break
             clock.sleep(LOOK_S)
         return Left([], not left, f"held after the kill: {', '.join(left)}" if left else "")
+
+    def _doubt(self) -> str:
+        recorded = self.router.orders.day.holdings_in_words()
+        return f"nothing at the venue, asked anew; the record adds up to {recorded}" if recorded else ""
+
+    def _ask_anew(self) -> bool:
+        self.source.clock.sleep(BETWEEN_READS_S)
+        try:
+            self.broker.refresh()
+        except VenueRefusal:
+            return False
+        return True
 
     def flatten(self, *, is_killed: bool) -> Left:
         """Reduce every position to zero; what is in flight may end by itself first, but not after a kill."""

@@ -8,7 +8,7 @@ from decimal import Decimal
 
 from aurora.brokers.base import Broker
 from aurora.clock import Clock, SystemClock, iso
-from aurora.errors import SafetyStop, VenueRefusal
+from aurora.errors import SafetyStop, VenueAway, VenueRefusal
 from aurora.execution.order_journal import OrderJournal
 from aurora.execution.router import Router
 from aurora.market.quote import Quote
@@ -169,7 +169,18 @@ class Session:
         """Let time pass until the next poll is due, looking after orders, kill flag and stop requests meanwhile."""
         self._times.next_beat()
         while not self._is_interrupted() and (left := self._times.seconds_left()) > 0:
-            self._pause(min(left, LOOK_WITH_ORDERS_S if self._broker.open_orders() else LOOK_S))
+            self._pause(min(left, LOOK_WITH_ORDERS_S if self._may_fill() else LOOK_S))
+            self._settle()
+
+    def _may_fill(self) -> bool:
+        try:
+            return bool(self._broker.open_orders())
+        except VenueAway:
+            return True
+
+    def _settle(self) -> None:
+        """Take in what came back; while the line is down nobody tells, and what happens meanwhile is told later."""
+        with contextlib.suppress(VenueAway):
             self._accounts.settle()
 
     def _why_locked_out(self) -> str:
@@ -181,7 +192,7 @@ class Session:
 
     def _poll(self) -> None:
         self.phases.start()
-        self._accounts.settle()
+        self._settle()
         poll = self._judge.look()
         self.phases.end_phase("quotes")
         try:
@@ -200,7 +211,12 @@ class Session:
         self._decider.predict(poll)
         self.phases.end_phase("predict")
         self._accounts.check_losses(self.bids)
-        self._orders.size(poll, reduce_only=self._polls_left() <= REDUCING_POLLS)
+        try:
+            self._orders.size(poll, reduce_only=self._polls_left() <= REDUCING_POLLS)
+        except VenueAway as away:
+            poll.orders.clear()
+            for symbol in poll.weights:
+                poll.note(symbol, f"not decided: {away.what}")
         self.phases.end_phase("risk")
         self._orders.route(poll)
         self.phases.end_phase("route")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from aurora.brokers.base import Broker
-from aurora.errors import VenueRefusal
+from aurora.errors import VenueAway, VenueRefusal
 from aurora.execution.router import Decision, Router, Stage
 from aurora.session.poll import Poll
 from aurora.session.settings import SessionSettings
@@ -35,7 +35,10 @@ class Orders:
         return f"{self._prefix}-{self._refs:05d}"
 
     def size(self, poll: Poll, *, reduce_only: bool) -> None:
-        """Add the orders that the poll's weights come to; one in flight a symbol (trading rule 6)."""
+        """Add the orders that the poll's weights come to; one in flight a symbol (trading rule 6).
+
+        Raises VenueAway when the line is lost meanwhile.
+        """
         in_flight = {state.order.symbol for state in self._broker.open_orders()}
         for symbol, weight in poll.weights.items():
             quote = poll.quotes[symbol]
@@ -60,6 +63,9 @@ class Orders:
                 if self._router.use.has_seen(order.ref):
                     opens = self._router.use.opens[order.ref]
                     self._take(poll, Decision(order, opens, Stage.BROKER, f"sending failed: {refusal.what}"))
+                elif isinstance(refusal, VenueAway):
+                    poll.note(order.symbol, f"not sent: {refusal.what}")
+                    continue
                 raise
             self._take(poll, decision)
 

@@ -10,6 +10,7 @@ from typing import Any
 
 from aurora.clock import iso
 from aurora.execution.router import Decision
+from aurora.market.link import WELL, LinkState
 from aurora.market.order import Order
 from aurora.market.quote import Quote
 from aurora.quotes.recorded import quote_as_json
@@ -20,13 +21,19 @@ from aurora.session.watched import Seen
 
 @dataclass
 class Poll:
-    """What one poll saw and did. step: None while warming up. since: quotes seen after the poll before."""
+    """What one poll saw and did.
+
+    step: None while warming up. since: quotes seen after the poll before.
+
+    line: what was wrong with the line to the venue.
+    """
 
     number: int
     due: datetime
     at: datetime
     step: int | None = None
     since: list[Seen] = field(default_factory=list)
+    line: LinkState = WELL
     quotes: Mapping[str, Quote | None] = field(default_factory=dict)
     holds: dict[str, tuple[Hold, ...]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
@@ -52,6 +59,7 @@ class Poll:
                 symbol: [{"kind": hold.kind, "reason": hold.reason} for hold in holds]
                 for symbol, holds in self.holds.items()
             },
+            "line": {"down": self.line.down, "delayed": self.line.delayed},
             "notes": self.notes,
             "weights": self.weights,
             "decisions": [decision_as_json(decision) for decision in self.decisions],

@@ -71,6 +71,15 @@ def test_kill_flag_lockout_and_a_broken_runbook_do_not_stop_it(project: Path) ->
     assert piped(project, "flatten", "--profile", "sim").returncode == 0
 
 
+def test_market_orders_want_a_person(project: Path) -> None:
+    """Trading rule 22: `--market` is a person's word: from a pipe nothing is sent; the plan says what it would be."""
+    done = piped(project, "flatten", "--profile", "sim", "--market")
+    assert done.returncode == 2
+    assert "only a person asks for them" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert piped(project, "flatten", "--profile", "sim", "--market", "--dry-run").returncode == 0
+
+
 def test_account_that_is_shared_wants_its_symbols_named(project: Path) -> None:
     """Rule 2: on an account that is not dedicated nothing is flattened that nobody named."""
     (project / "profiles").unlink()
@@ -131,6 +140,18 @@ def test_reconcile_without_a_venue_is_no_agreement(project: Path) -> None:
     assert (process.returncode, said) == (1, "")
     assert "Nothing listens at 127.0.0.1:4002." in wrong
     assert "Traceback" not in wrong
+
+
+def test_status_asks_the_venue_of_a_profile(project: Path) -> None:
+    """With a profile the screen ends with what its venue holds; a venue that can't be reached is exit 3."""
+    done = piped(project, "status", "--profile", "sim")
+    assert done.returncode == 0
+    last = "✔ venue       account SIM on simulated: 0 positions, 0 working orders, 100000.00 USD cash"
+    assert done.stdout.splitlines()[-1] == last
+    with stuck(project, "status", "--profile", "sim") as process:
+        said, errors = process.communicate(timeout=60)
+    assert (process.returncode, errors) == (3, "")
+    assert said.splitlines()[-1] == "✘ venue       Nothing listens at 127.0.0.1:4002."
 
 
 def test_words_are_checked(project: Path) -> None:

@@ -13,9 +13,12 @@ from typing import Any
 import pexpect
 import pytest
 
+from aurora.alerts.base import Alert, Priority
+from aurora.alerts.unsent import Unsent, UnsentAlerts
 from aurora.clock import ManualClock
 from aurora.errors import OperatorError
 from aurora.evidence.signing import LEDGER, sign
+from aurora.execution.order_journal import Book, OrderJournal
 from aurora.journal import read_journal
 from aurora.risk.lockout import Lockout
 from tests.evidence.sealed import chained
@@ -130,6 +133,19 @@ def test_status_is_one_screen(project: Path) -> None:
     (project / "runlocks/live.lock").unlink()
     done = piped(project, "status")
     assert (done.returncode, "✘" in done.stdout, "none is unfinished" in done.stdout) == (0, False, True)
+
+
+def test_status_tells_what_runs_and_what_waits(project: Path) -> None:
+    """`status` names the process that has an account's orders open, alerts that nobody took, and the last run's end."""
+    book = Book("live", "paper", "DU1", START.date())
+    held = OrderJournal.open(project, book, ManualClock(START))
+    UnsentAlerts(project).put(Unsent(Alert("Reject", "a-1", Priority.HIGH, (), START), "sim", (), "no network"))
+    told = piped(project, "status").stdout
+    assert f"! session     live-paper-DU1: process {os.getpid()} has its order journal" in told
+    assert "! alert       not taken yet: Reject (no network): invoke announce" in told
+    assert "! last run    there is none" in told
+    held.close()
+    assert "✔ sessions    none trades" in piped(project, "status").stdout
 
 
 def test_status_tells_the_days_orders(project: Path) -> None:

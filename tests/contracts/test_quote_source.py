@@ -48,11 +48,15 @@ class VenueTime(ManualClock):
         self.connection: Connection | None = None
 
     def sleep(self, seconds: float) -> None:
-        assert self.connection is not None
+        self._hear()
         for _ in range(round(seconds / TICK_S)):
             self.advance(TICK_S)
             self._gateway.advance(TICK_S)
-            self.connection.run(self.connection.ask("currentTime", lambda client: client.reqCurrentTime()))
+            self._hear()
+
+    def _hear(self) -> None:
+        assert self.connection is not None
+        self.connection.run(self.connection.ask("currentTime", lambda client: client.reqCurrentTime()))
 
 
 def open_gateway_quotes(start_gateway: Callable[..., RunningGateway]) -> IbkrQuotes:
@@ -103,6 +107,7 @@ def open_source(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> It
 
 def look(source: QuoteSource, steps: list[float]) -> list[dict[str, Quote | None]]:
     """Return what is seen now and after each of `steps` seconds."""
+    source.clock.sleep(0)  # what was said at the subscription has been heard
     seen = [dict(source.poll())]
     for step in steps:
         source.clock.sleep(step)

@@ -10,15 +10,15 @@ import pytest
 
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.errors import VenueRefusal
-from aurora.execution.flatten import Flattening, flatten_book
+from aurora.execution.flatten import Flatten, Flattening
 from aurora.execution.router import Router, Stage
 from aurora.market.mode import Mode
-from aurora.market.order import OrderStatus, Side
+from aurora.market.order import OrderStatus, OrderType, Side
 from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.limits import OrderLimits
 from aurora.risk.tripwires import TripwireLimits
-from tests.trading import Script, ScriptedQuotes, make_order, make_orders, make_quote, steady
+from tests.trading import START, Script, ScriptedQuotes, make_order, make_orders, make_quote, steady
 
 
 class Book:
@@ -46,11 +46,13 @@ class Book:
         if script is not None:
             self.source.script = script
 
-    def flatten(self, patience_s: float = 60) -> Flattening:
+    def flatten(self, patience_s: float = 60, *, at_market: bool = False) -> Flattening:
         """Flatten the book, what it holds put on record first."""
         refs = count(1)
         self.router.orders.adopt(self.broker.positions())
-        return flatten_book(self.router, self.broker, self.source, lambda: f"f-{next(refs)}", patience_s=patience_s)
+        return Flatten(
+            self.router, self.broker, self.source, lambda: f"f-{next(refs)}", patience_s=patience_s, at_market=at_market
+        ).run()
 
 
 def test_book_is_empty_after_a_flatten(tmp_path: Path) -> None:
@@ -140,6 +142,45 @@ def test_it_waits_for_a_usable_quote(tmp_path: Path, kind: str) -> None:
     assert all(
         (decision.order.limit, decision.stage) == (Decimal("99.90"), Stage.BROKER) for decision in done.decisions
     )
+
+
+def one_sided(symbol: str, elapsed: float, now: datetime) -> Quote:
+    """Return a market without sellers, in which no limit order can be priced."""
+    return make_quote("99.99", None, symbol=symbol, at=now)
+
+
+def test_market_orders_are_for_a_person(tmp_path: Path) -> None:
+    """Trading rule 22: where no price can be had a flatten waits; asked for market orders it sends them."""
+    assert not Book(tmp_path, one_sided).flatten(patience_s=10).flat
+    (tmp_path / "b").mkdir()
+    done = Book(tmp_path / "b", one_sided).flatten(at_market=True)
+    assert done.flat
+    assert [(decision.order.type, decision.order.quantity) for decision in done.decisions] == [
+        (OrderType.MARKET, 10),
+        (OrderType.MARKET, 5),
+    ]
+
+
+def test_market_order_waits_for_the_end_of_a_halt(tmp_path: Path) -> None:
+    """Trading rule 22: a halt is no price at all; it is waited for, also on a person's word."""
+
+    def halted(symbol: str, elapsed: float, now: datetime) -> Quote:
+        return make_quote(symbol=symbol, at=now, halted=elapsed < 30)
+
+    book = Book(tmp_path, halted)
+    done = book.flatten(at_market=True)
+    assert done.flat
+    assert {decision.order.decided.second for decision in done.decisions} == {30}
+    assert (book.source.clock.now() - START).total_seconds() < 33
+
+
+def test_strategy_sends_no_market_order(tmp_path: Path) -> None:
+    """Trading rule 6: the way of a strategy's order refuses one, whatever it is for."""
+    book = Book(tmp_path)
+    order = make_order("s-1", Side.SELL, 5, type=OrderType.MARKET)
+    book.router._lockout = lambda: ""
+    decision = book.router.route(order, book.source.poll()["SPY"])
+    assert (decision.stage, decision.reason) == (Stage.LIMITS, "a market order is for a flatten, on a person's word")
 
 
 def test_what_is_left_is_told(tmp_path: Path) -> None:

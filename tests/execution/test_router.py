@@ -324,3 +324,15 @@ def test_router_is_the_only_door() -> None:
         if isinstance(node, ast.Attribute) and node.attr == "place_order"
     }
     assert callers == {"aurora/execution/router.py"}
+
+
+def test_fills_that_no_position_tells_yet_add_up(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rules 5, 9: while the venue's positions lag behind, exposure counts every fill; only what is sure is reduced."""
+    monkeypatch.setattr(SimulatedBroker, "positions", lambda _: ())
+    for number, shares in enumerate((3, 2, 1), start=1):
+        assert door.offer(f"a-{number}", quantity=shares).passed
+        door.source.clock.sleep(1)
+        door.router.settle()
+    assert door.router.expected("SPY") == 6
+    assert door.router._in_flight.exposure_usd("SPY") == 6 * Decimal("168.10")
+    assert (door.router.reducible("SPY"), door.router._in_flight.of("SPY")) == (0, (0, 0))

@@ -10,6 +10,7 @@ import pytest
 
 from aurora.brokers.base import Terms
 from aurora.errors import VenueRefusal, VenueSilent
+from aurora.ibkr import connection
 from aurora.market.order import OrderStatus, Side
 from tests.ibkr.desk import ACCOUNT, VenueDesk, until
 from tests.trading import make_order
@@ -194,6 +195,15 @@ def test_manual_and_other_clients_orders_are_foreign(venue: Start) -> None:
     broker.cancel_all()
     broker.refresh()
     until(lambda: broker.open_orders() == (), "the global cancel")
+
+
+def test_orders_that_nobody_tells_are_asked_for(venue: Start, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Rule 2: TWS tells a client nothing of new orders of others; they are asked for, again and again."""
+    monkeypatch.setattr(connection, "WATCH_S", 0.2)
+    desk = venue({"at_s": 1, "do": [{"order": {"symbol": "SPY", "side": "BUY", "quantity": 5, "limit": 90}}]})
+    broker = desk.broker()
+    desk.gateway.advance(2)
+    until(lambda: len(broker.open_orders()) == 1, "the order of a person in TWS")
 
 
 def test_completed_order_that_nobody_asked_for_is_no_order_of_ours(venue: Start) -> None:

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
-from aurora.errors import VenueRefusal
+from aurora.errors import VenueRefusal, VenueSilent
 from aurora.ibkr import connection as module
 from aurora.ibkr.address import Address
 from aurora.ibkr.broker import IbkrBroker
@@ -129,6 +131,22 @@ def test_half_open_socket_is_found_out(venue: Start, monkeypatch: pytest.MonkeyP
     epoch = broker.connection.epoch
     desk.gateway.advance(1)
     until(lambda: broker.connection.epoch > epoch, "the end of the silence")
+
+
+def test_question_that_is_asked_twice_and_never_answered_is_silence_for_both(venue: Start) -> None:
+    """Who asks while somebody else waits for the same answer is told of the silence, too: it is no fault of ours."""
+    desk = venue({"on": "req_all_open_orders", "nth": 2, "times": 5, "do": ["ignore"]})
+    broker = desk.broker(timeout_s=1)
+
+    def ask() -> Any:
+        return broker.connection.ask("openOrderEnd", lambda client: client.reqAllOpenOrders())
+
+    async def both() -> list[BaseException | None]:
+        first = asyncio.ensure_future(ask())
+        await asyncio.sleep(0.5)
+        return list(await asyncio.gather(first, ask(), return_exceptions=True))
+
+    assert [type(each) for each in broker.connection.run(both(), 5)] == [VenueSilent, VenueSilent]
 
 
 @pytest.mark.parametrize("state", ["kept", "lost"])

@@ -100,6 +100,8 @@ def test_flatten_works_where_the_rest_does_not(desk: Path, trouble: str) -> None
     else:
         before = FULL
     with holding(desk) as port:
+        seen = on_wire(desk, port, "status")
+        assert "! position    30 SPY at 100.00 USD\n! position    -4 TSLA at 100.00 USD" in seen.stdout
         done = on_wire(desk, port, "flatten", "--minutes", "1", before=before)
         assert done.returncode == 0, done.stdout
         again = on_wire(desk, port, "flatten", "--dry-run")

@@ -49,6 +49,11 @@ def runs_on_sim(node: Node) -> bool:
     return node.step.id not in REAL_ONLY
 
 
+def is_exit(step: str) -> bool:
+    """Return whether a step has its turn only after the live session of go-live was not green."""
+    return step.startswith("live/on_failure/")
+
+
 def before_session(book: str, node: Node) -> bool:
     """Return whether a step stands before the session of its runbook."""
     order = list(plan_of(book).nodes)
@@ -61,7 +66,8 @@ def gates(severity: str) -> Iterator[tuple[str, str, str]]:
         for node in callers(book):
             if runs_on_sim(node):
                 checks = [gate.check.text for gate in node.step.gates if gate.severity == severity]
-                yield from ((book, node.id, check) for check in checks if NOT_SHIPPED not in check)
+                if severity == "blocking" or not is_exit(node.id):  # a run that needed the way out is red anyway
+                    yield from ((book, node.id, check) for check in checks if NOT_SHIPPED not in check)
 
 
 def failures() -> Iterator[tuple[str, str, str]]:
@@ -107,7 +113,7 @@ def rehearse(
     profile: str = "sim",
 ) -> RehearsedRun:
     """Rehearse a runbook on the simulated venue; every step that is not mocked passes, the session leaves a record."""
-    recorded = {name: passes(recording="runs/session.jsonl") for name in (SESSIONS.get(book),) if name}
+    recorded: dict[str, Mock] = {name: passes(recording="runs/session.jsonl") for name in (SESSIONS.get(book),) if name}
     asked: dict[str, dict[str, Any]] = {"eod": {"recording": "runs/session.jsonl"}, "maintenance": {"ntfy": True}}
     params = asked.get(book, {})
     said = {name: passes(**outputs) for name, outputs in SAID.items()} if book == "maintenance" else {}
@@ -117,6 +123,8 @@ def rehearse(
         said = {"look": passes(check="golden", to="blocking")}
     if book == "renew-golden":
         said = {"draft": passes(**DRAFT)}
+    if any(is_exit(step) for step in steps or {}):
+        recorded |= {"live": red("flat", recording="runs/session.jsonl")}
     mocks = {"*": passes(), **recorded, **said, **(steps or {})}
     return rehearsal(book, profile=profile, params=params, steps=mocks, answers=answers)
 
@@ -213,6 +221,17 @@ def test_each_question_declined_ends_the_run(rehearsal: Rehearsal, book: str, st
         check_no_session_and_a_closed_day(run, book, node)
     elif book in SESSIONS:
         assert run.calls(SESSIONS[book]) == []
+
+
+@pytest.mark.parametrize("how", ["red", "broken", "died"])
+def test_live_session_that_is_not_green_starts_the_emergency(rehearsal: Rehearsal, how: str) -> None:
+    """Whatever became of the live session: stop, flatten, lock out, tell, issue; then the day is closed."""
+    mock = {"red": red("rejected == 0", recording="a"), **MOCKS}[how]
+    run = rehearse(rehearsal, "go-live", {"live": mock})
+    ran = [step.rpartition("/")[2] for step in run.path if is_exit(step)]
+    assert ran == ["stop", "flatten", "lockout", "tell", "issue"]  # nothing to reconcile with on a simulated venue
+    assert run.path.index("live/on_failure/issue") < run.path.index("eod/positions")
+    assert run.calls("live/on_failure/stop")[0].arguments["reason"] == "the live session of go-live was not green"
 
 
 STEPS = {"*": passes(), "shadow": passes(recording="runs/session.jsonl")}

@@ -66,7 +66,7 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
     finished = ends(desk)
     planned = {entry["id"] for entry in journal(desk)[0]["data"]["plan"]}
-    assert set(finished) == planned
+    assert set(finished) == {step for step in planned if not step.startswith("live/on_failure")}
     others = {name: end["status"] for name, end in finished.items() if end["status"] != "passed"}
     real_only = (
         "api", "venue_clock", "market_data", "terms", "orders_taken", "branch", "drift", "actions_secrets", "smoke",

@@ -14,10 +14,12 @@ from typing import Any
 import pytest
 
 from aurora.brokers.base import Broker
+from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import ManualClock
 from aurora.errors import LockHeld, ProfileError
 from aurora.execution.order_journal import ORDERS, Book, OrderJournal
 from aurora.market.mode import Mode
+from aurora.market.order import OrderState, OrderStatus
 from aurora.quotes.base import QuoteSource
 from aurora.risk.lockout import Lockout
 from aurora.session.account import account_id
@@ -137,9 +139,28 @@ def test_foreign_execution_locks_the_session_out(tmp_path: Path) -> None:
     services = Shared(tmp_path, make_profile(), ScriptedQuotes(steady()), Wants())
     request = SessionRequest(Mode.LIVE, ("SPY",), "x", steps=20)
     result = run_session(services, request, Attempt("a", tmp_path / "a"))
-    assert result.anomalies[0].startswith("foreign execution theirs: BUY 5 SPY")
+    order, execution = result.anomalies[:2]
+    assert order == "foreign order theirs: BUY 5 SPY is not Aurora's"
+    assert execution.startswith("foreign execution theirs: BUY 5 SPY")
     assert (result.locked_out, result.flat) == (True, False)
     assert result.left == "the venue holds nothing, asked twice; the record adds up to -5 SPY"
+
+
+def test_foreign_order_locks_the_session_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trading rule 2: so is a working order of somebody else, before it has traded; it is told once, and cancelled."""
+    theirs = OrderState(make_order("perm-7", limit="1.00"), OrderStatus.WORKING)
+    reads, cancels = SimulatedBroker.open_orders, SimulatedBroker.cancel_all
+    there = [theirs]
+
+    def cancel_all(self: SimulatedBroker) -> None:
+        there.clear()
+        cancels(self)
+
+    monkeypatch.setattr(SimulatedBroker, "open_orders", lambda self: (*reads(self), *there))
+    monkeypatch.setattr(SimulatedBroker, "cancel_all", cancel_all)
+    result = run(tmp_path, "a")
+    assert result.anomalies == ["foreign order perm-7: BUY 5 SPY is not Aurora's"]
+    assert (result.orders, result.locked_out, result.flat) == (0, True, True)
 
 
 DIES = """

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import SystemClock
 from aurora.errors import RecordError, UsageError, VenueRefusal
 from aurora.market.mode import Mode
@@ -553,6 +554,30 @@ def test_on_kill_decides_about_positions(tmp_path: Path, on_kill: str, flat: boo
     assert sum(decision["side"] == "SELL" for decision in ran.decisions) == sells
     assert ran.result.left == ("" if flat else "held after the kill: 5 SPY")
     assert not ran.services.brokers[0].open_orders()
+
+
+@pytest.mark.parametrize(("tells_again", "left"), [
+    (True, "held after the kill: 5 SPY"),
+    (False, "held after the kill: nothing at the venue, asked anew; the record adds up to 5 SPY"),
+])  # fmt: skip
+def test_part_of_an_answer_is_not_flat_after_a_kill(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, tells_again: bool, left: str
+) -> None:
+    """Fail closed: a venue that tells less than the record holds is asked anew; nothing is called flat before."""
+    reads, told = SimulatedBroker.positions, [True]
+
+    def kill(number: int, services: FakeServices) -> None:
+        if number == 14:
+            told[0] = False
+            services.kill_switch.flag.touch()
+
+    def refresh(_: SimulatedBroker) -> None:
+        told[0] = told[0] or tells_again
+
+    monkeypatch.setattr(SimulatedBroker, "positions", lambda self: reads(self) if told[0] else ())
+    monkeypatch.setattr(SimulatedBroker, "refresh", refresh)
+    ran = run(tmp_path, on_poll=kill, steps=100, profile={"on_kill": "hold"})
+    assert (ran.result.halted, ran.result.flat, ran.result.left) == (True, False, left)
 
 
 def test_kill_cancels_what_is_in_flight(tmp_path: Path) -> None:

@@ -62,6 +62,12 @@ def _farm(random: Random) -> list[Any]:
     return [{"farm": {"state": random.choice(("broken", "ok"))}}]
 
 
+def _of_a_person(random: Random) -> list[Any]:
+    """Return an order that somebody makes in TWS, too low to trade."""
+    order = {"symbol": random.choice(("SPY", "TSLA")), "side": "BUY", "quantity": random.randint(1, 9), "limit": 5}
+    return [{"order": order}]
+
+
 FAULTS: tuple[Callable[[Random], list[Any]], ...] = (
     _lost,
     _late,
@@ -72,6 +78,8 @@ FAULTS: tuple[Callable[[Random], list[Any]], ...] = (
     _thin,
     _farm,
     lambda random: ["reset"],
+    lambda random: ["half_open"],
+    _of_a_person,
     lambda random: [{"restart": {"for_s": round(random.uniform(0.5, 20), 2)}}],
     lambda random: [{"frames": {"size": random.randint(1, 40)}}],
     lambda random: [{"correct": {"by": "0.01"}}],

@@ -50,6 +50,7 @@ from tests.simulation.virtual_time import VirtualClock, VirtualHost, VirtualLoop
 from tests.trading import make_profile
 
 ACCOUNT = "DU1234567"
+CLIENT_ID = 11
 START = datetime(2026, 1, 5, 14, 35, tzinfo=UTC)
 SYMBOLS = ("SPY", "TSLA")
 STEP_S = 0.1
@@ -261,8 +262,12 @@ class World:
 
         def place_and_note(order: VenueOrder) -> None:
             venue = gateway.venue
+            if order.client_id != CLIENT_ID:  # a person's
+                place(order)
+                return
             symbol = order.listing.symbol
-            working = sum(each.side.sign * each.remaining for each in venue.working() if each.listing.symbol == symbol)
+            ours = [each for each in venue.working() if each.client_id == CLIENT_ID]
+            working = sum(each.side.sign * each.remaining for each in ours if each.listing.symbol == symbol)
             gross = sum((abs(held.quantity) * held.average_cost for held in venue.account.positions()), Decimal(0))
             fees = sum((fill.commission for fill in venue.executions), Decimal(0))
             came_s = self._came[order.client_id, order.order_id]
@@ -286,7 +291,7 @@ class World:
     def account(self) -> Account:
         """Return the account by the client id that sends, connected once a session."""
         if not self._accounts or self._accounts[-1].is_closed:
-            address = Address("127.0.0.1", self.server.port, 11, ACCOUNT)
+            address = Address("127.0.0.1", self.server.port, CLIENT_ID, ACCOUNT)
             self._accounts.append(Account(address, VirtualHost(self.loop), self.clock))
         return self._accounts[-1]
 
@@ -389,6 +394,8 @@ class World:
         gateway.feed.volume_only, gateway.farm_up, gateway.closed_for_restart = False, True, False
         if not gateway.link_up:
             gateway.link_restored(lost=True)
+        assert gateway.drop_connections is not None
+        gateway.drop_connections("sockets that are open on one side only are given up")
         self.clock.sleep(CALM_S)
 
     def _flatten(self) -> Flattening:
