@@ -236,5 +236,5 @@ def test_cron_runs_it_twice_each_exchange_day(desk: Path) -> None:
     """As shipped: 10:30 and 14:30 in Chicago on the days of XNYS; `cron --print` says when next."""
     done = aurora(desk, "cron", "--print")
     assert done.returncode == 0, done.stderr
-    assert "30 10,14 * * 1-5 America/Chicago, days of XNYS; next " in done.stdout
+    assert "maintenance\n    30 10,14 * * 1-5 America/Chicago, days of XNYS; next " in done.stdout
     assert "aurora cron --tick >> logs/cron.log" in done.stdout
