@@ -7,6 +7,7 @@ COMMA := ,
 # A recording holds what it holds; generated quotes know every symbol.
 SYMBOLS ?= $(if $(filter replay:%,$(QUOTES)),SPY,SPY$(COMMA)TSLA)
 PROFILE ?= sim
+CHECK ?= smoke
 ARGS   ?=
 
 VENV := .venv
@@ -23,7 +24,7 @@ LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
-.PHONY: help setup rehearse live live-shadow live-eod drill daily-shadow maintenance test conformance check nightly bench lock calendar clean moved
+.PHONY: help setup rehearse live live-shadow live-eod drill daily-shadow maintenance test conformance check named-check nightly bench lock calendar clean moved
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' Makefile
@@ -54,9 +55,9 @@ daily-shadow: $(RUN) ## The day's shadow session, judged and summed up; QUOTES=,
 	@$(COMPILE)
 	$(BIN)/invoke runbook daily-shadow --profile "$(PROFILE)" --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
 
-maintenance: $(RUN) ## Run the day's maintenance; QUOTES=dummy, SYMBOLS=SPY, ARGS="--minutes 15 --skip-paper"
+maintenance: $(RUN) ## Run the day's maintenance; PROFILE=paper_account, QUOTES=ibkr, ARGS="--minutes 15 --ntfy"
 	@$(COMPILE)
-	$(BIN)/invoke runbook maintenance --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
+	$(BIN)/invoke runbook maintenance --profile "$(PROFILE)" --symbols "$(SYMBOLS)" --quotes "$(QUOTES)" $(ARGS)
 
 test: $(DEV) ## Run the tests; ARGS="-k journal"
 	@$(COMPILE)
@@ -75,6 +76,10 @@ check: $(DEV) ## Style, types, layers, and the shipped runbooks
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/invoke lint
+
+named-check: $(DEV) ## Run a named check as CI does, an advisory red is a warning; CHECK=smoke (see profiles/governance.yaml)
+	@$(COMPILE)
+	$(BIN)/python -m aurora.governance $(CHECK)
 
 bench: $(DEV) ## Measure the budgets
 	@$(COMPILE)

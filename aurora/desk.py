@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Mapping
+import sys
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
@@ -47,6 +48,7 @@ SENDS, RECONCILE, VENUE_CHECK, FLATTEN, SHADOW = 0, 1, 2, 3, 4
 """What is added to IB_CLIENT_ID by who only looks, or must get in beside a session (trading rule 4)."""
 ROOM = 3_800
 """Bytes of an alert's text before the head: a push holds 4,000."""
+_TELLS = "import pathlib, sys; from aurora.desk import notify_of; notify_of(pathlib.Path(sys.argv[1]), *sys.argv[2:])"
 
 
 def services(context: Context[Services]) -> Services:
@@ -176,6 +178,10 @@ class Desk:
         key = alert.key or f"{title}\n{text}"  # the head differs each time
         masked = replace(alert, title=title, text=self._with_head(text), key=key)
         return tell(self._notifiers(push=alert.push), masked, self.project, self.profile.name)
+
+    def telling(self, title: str, text: str) -> Sequence[str]:
+        """Return the program that tells this urgently, by the profile's notifiers, when this process can't."""
+        return [sys.executable, "-P", "-c", _TELLS, str(self.project), self.profile.name, title, text]
 
     @property
     def alert_addresses(self) -> list[str]:

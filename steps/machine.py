@@ -125,6 +125,6 @@ def lockout(context: Context[Services]) -> LockoutFound:
 
 
 @step(repeat="safe", dry_run="skip")
-def port(host: str, port: int) -> Port:
-    """Try to connect to an address, as a session would to its gateway."""
-    return machine.probe_port(host, port)
+def port(context: Context[Services], host: str = "", port: int = 0) -> Port:
+    """Try to connect to where a session would find its gateway: IB_HOST and IB_PORT, unless told otherwise."""
+    return machine.probe_gateway(context.services.environment, host, port)

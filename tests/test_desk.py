@@ -37,7 +37,7 @@ def test_factory_makes_the_desk_of_a_step(tmp_path: Path) -> None:
     assert desk.clock.now().utcoffset() is not None
 
 
-@pytest.mark.parametrize("name", ["base", "sim", "paper_strict", "live_canary"])
+@pytest.mark.parametrize("name", ["base", "sim", "paper_strict", "paper_account", "live_canary"])
 def test_shipped_profiles_agree_with_themselves(name: str) -> None:
     """Trading rule 1: each shipped profile's mode, venue and account agree."""
     check_agreement(make_profile(name))

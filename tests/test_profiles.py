@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from aurora.engine.profiles import load_profile
 from tests.trading import ROOT, make_profile
 
 SCHEMA: dict[str, Any] = json.loads((ROOT / "profiles/profile.schema.json").read_text())
-PROFILES = ["base", "sim", "paper_strict", "live_canary"]
+PROFILES = ["base", "sim", "paper_strict", "paper_account", "live_canary"]
 
 
 def test_schema_is_one() -> None:
@@ -136,3 +137,10 @@ def test_limit_that_is_missing_or_absurd_does_not_load(tmp_path: Path, way: tupl
     base.write_text(yaml.safe_dump(values))
     with pytest.raises(RunbookError, match=way[-1]):
         load_profile(tmp_path, "base")
+
+
+def test_a_bound_of_the_schema_is_the_number_that_it_says(tmp_path: Path) -> None:
+    """A profile may say exactly the least that the schema allows: 0.1 is 0.1, not what a float makes of it."""
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
+    (tmp_path / "profiles/quick.yaml").write_text("extends: sim\nsession: {poll_sec: 0.1}\n")
+    assert load_profile(tmp_path, "quick").session.poll_sec == Decimal("0.1")

@@ -179,6 +179,9 @@ class FakeServices:
         self.notices.append(alert.text)
         return Delivery(True, "")
 
+    def telling(self, title: str, text: str) -> Sequence[str]:
+        return ()
+
 
 DAY = date(2013, 10, 7)
 

@@ -158,7 +158,7 @@ def _open_issue(repository: Repository, mark: str) -> Issue | None:
 def _render(occurrence: Occurrence) -> str:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # noqa: PLC0415 - only what files needs it
 
-    texts = Environment(  # noqa: S701 - Markdown for GitHub, which cleans what it shows
+    texts = Environment(  # noqa: S701 - Markdown for GitHub, which cleans what it shows  # nosec B701
         loader=FileSystemLoader(_TEMPLATES), undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
     return texts.get_template("issue.md.j2").render(fingerprint=occurrence.fingerprint, **occurrence.facts)

@@ -6,6 +6,7 @@ import functools
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ class SchemaPass:
         stamp = self.folder / hashlib.sha256(raw + b"\0" + document.text.encode()).hexdigest()
         if not document.faults and stamp.exists():
             return []
-        faults = schema_faults(document, json.loads(raw))
+        faults = schema_faults(document, json.loads(raw, parse_float=Decimal))  # as our numbers are read
         if not faults and not document.faults:
             try:
                 self.folder.mkdir(parents=True, exist_ok=True)

@@ -1,30 +1,23 @@
 """An emergency drill: a simulated IB Gateway that holds positions, a desk beside this one, and the emergency for real.
 
-The desk is a folder of its own with this project's runbooks and steps, so its kill flag, lockout and order journal are
-not this project's. The commands are those that a trader types, each in a process of its own.
+The commands are those that a trader types, each in a process of its own (`side_desk`).
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import os
-import re
-import shutil
-import subprocess
-import sys
-import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aurora.errors import OperatorError
+from aurora.housekeeping.side_desk import make_side_desk, run_beside, side_environment, simulated_gateway
 
 ACCOUNT = "DU1234567"
+CLIENT_ID = 71
 SYMBOLS = ("SPY", "TSLA")
-START_S = 30.0
-_SCENARIO = """
+SCENARIO = """
 scenario: drill
 settings:
   account: {account}
@@ -33,14 +26,12 @@ settings:
     - {{symbol: SPY, quantity: 300, average_cost: 100}}
     - {{symbol: TSLA, quantity: -40, average_cost: 100}}
 """
-_PROFILE = """
+PROFILE = """
 extends: base
 mode: live
 venue: paper
 account: {id: env:IB_ACCOUNT}
 """
-_LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
-_PROGRAM = (sys.executable, "-c", "from aurora.commands.main import entry; entry()")
 
 
 @dataclass(frozen=True)
@@ -66,70 +57,17 @@ def drill_emergency(root: Path, folder: Path, gateway: str, minutes: float, say:
 
     gateway: HOST:PORT of a simulated one that is up; "" starts one, which holds something. Raises OperatorError.
     """
-    desk = _desk(root, folder)
+    desk = make_side_desk(root, folder)
+    (desk / "profiles/drill.yaml").write_text(PROFILE)
     with contextlib.ExitStack() as stack:
-        host, _, port = (gateway or f"127.0.0.1:{stack.enter_context(_gateway(root, folder))}").rpartition(":")
-        environment = {**os.environ, "BROKER": "ibkr", "IB_HOST": host, "IB_PORT": port, "IB_CLIENT_ID": "71",
-                       "IB_ACCOUNT": ACCOUNT, "CI": "true"}  # fmt: skip
-        environment.pop("GITHUB_TOKEN", None)  # a drill files nothing
-        words = ["runbook", "emergency", "--profile", "drill", "--why", "a drill", "--minutes", str(minutes)]
-        code, said = _run(desk, environment, words, minutes * 60 + 180)
+        if not gateway:
+            symbols = ("--symbols", ",".join(SYMBOLS))
+            gateway = stack.enter_context(simulated_gateway(desk, SCENARIO.format(account=ACCOUNT), symbols))
+        words = ("runbook", "emergency", "--profile", "drill", "--why", "a drill", "--minutes", str(minutes))
+        code, said = run_beside(desk, side_environment(gateway, ACCOUNT, CLIENT_ID), words, minutes * 60 + 180)
     for line in said.splitlines():
         say(line)
-    return _result(desk, code, f"{host}:{port}")
-
-
-def _desk(root: Path, folder: Path) -> Path:
-    desk = folder / "desk"
-    desk.mkdir(parents=True)
-    for name in ("runbooks", "steps"):
-        (desk / name).symlink_to(root / name)
-    shutil.copytree(root / "profiles", desk / "profiles")
-    shutil.copy(root / "pyproject.toml", desk)
-    (desk / "profiles/drill.yaml").write_text(_PROFILE)
-    return desk
-
-
-@contextlib.contextmanager
-def _gateway(root: Path, folder: Path) -> Iterator[int]:
-    """Run a gateway in a process of its own while the context is open; yield its port."""
-    scenario = folder / "drill.yaml"
-    scenario.write_text(_SCENARIO.format(account=ACCOUNT))
-    words = ["gateway", "--port", "0", "--scenario", str(scenario), "--symbols", ",".join(SYMBOLS)]
-    with subprocess.Popen([*_PROGRAM, *words], cwd=root, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True) as process:  # fmt: skip
-        late = threading.Timer(START_S, process.kill)
-        late.start()
-        try:
-            assert process.stdout is not None
-            heard: list[str] = []
-            for line in process.stdout:
-                heard.append(line)
-                if found := _LISTENING.search(line):
-                    late.cancel()
-                    threading.Thread(target=process.stdout.read, daemon=True).start()  # or it would stand still, full
-                    yield int(found[1])
-                    return
-            raise OperatorError(
-                f"The simulated gateway did not start: {''.join(heard).strip() or 'it said nothing'}",
-                means="nothing was drilled",
-                todo="try it by hand: invoke gateway --port 0",
-            )
-        finally:
-            late.cancel()
-            process.kill()
-
-
-def _run(desk: Path, environment: Mapping[str, str], words: list[str], limit_s: float) -> tuple[int, str]:
-    try:
-        done = subprocess.run([*_PROGRAM, *words], cwd=desk, env=environment, stdin=subprocess.DEVNULL,
-                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=limit_s,
-                              check=False)  # fmt: skip
-    except subprocess.TimeoutExpired as late:
-        raise OperatorError(
-            f"The emergency did not end within {limit_s:.0f} s.", todo=f"look into {desk}/runs"
-        ) from late
-    return done.returncode, done.stdout
+    return _result(desk, code, gateway)
 
 
 def _result(desk: Path, code: int, gateway: str) -> Drilled:

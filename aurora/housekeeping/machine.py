@@ -189,6 +189,15 @@ def probe_port(host: str, port: int, timeout_s: float = 2.0) -> Port:
         return Port(False, address, error.strerror or str(error) or type(error).__name__)
 
 
+def probe_gateway(environment: Mapping[str, str], host: str = "", port: int = 0) -> Port:
+    """Return whether TWS or IB Gateway answers at `host` and `port`; at IB_HOST and IB_PORT where they say nothing."""
+    host = host or environment.get("IB_HOST", "").strip() or "127.0.0.1"
+    said = str(port or environment.get("IB_PORT", "").strip())
+    if not (said.isascii() and said.isdigit() and 0 < int(said) < 65536):
+        return Port(False, f"{host}:{said}", f"IB_PORT was {said!r}; it is a port, 1 to 65535: set it, or name --port")
+    return probe_port(host, int(said))
+
+
 def read_clock_sync() -> ClockSync:
     """Return what the kernel knows of the clock's discipline (adjtimex(2) on Linux; nothing elsewhere)."""
     if not sys.platform.startswith("linux"):

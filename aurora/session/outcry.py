@@ -1,13 +1,20 @@
-"""What leaves a session when something is wrong: live's lockout on disk, and an alert, while the session flattens."""
+"""What leaves a session when something is wrong: live's lockout on disk, and an alert, while the session flattens.
+
+Also when it can't say so itself any more: a process beside it does (`death_watch`).
+"""
 
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from contextlib import AbstractContextManager
 
 from aurora.alerts.base import Alert, Priority
+from aurora.errors import AuroraError, OperatorError
+from aurora.grant import SIMULATED
 from aurora.market.mode import Mode
 from aurora.risk.lockout import Lockout
+from aurora.session.death_watch import DeathWatch
 from aurora.session.services import Services
 
 
@@ -26,10 +33,28 @@ class Outcry(AbstractContextManager["Outcry"]):
         self._name = f"{mode} on {services.profile.venue}"  # a rehearsal's alarm must not pass for one of real money
         self._alerts: list[threading.Thread] = []
         self._is_locked_out = False
+        self._watch = self._watch_over()
 
-    def __exit__(self, *_: object) -> None:
+    def __enter__(self) -> Outcry:
+        self._watch.__enter__()
+        if self._watch.trouble:
+            self.warn(self._watch.trouble)
+        return self
+
+    def __exit__(self, _: object, error: BaseException | None, __: object) -> None:
+        if isinstance(error, Exception) and not isinstance(error, OperatorError):  # which refused to begin
+            said = error.what if isinstance(error, AuroraError) else f"{type(error).__name__}: {error}"
+            text = (
+                f"An error ended session {self._session}: {said} It tried to leave flat: see its record, then mend it."
+            )
+            self._tell(f"{self._name}: session died", text, Priority.URGENT)
         for alert in self._alerts:
             alert.join()
+        self._watch.__exit__()
+
+    def beating(self, is_stopping: Callable[[], bool]) -> Callable[[], bool]:
+        """Return `is_stopping`, which a loop that lives asks at each look: while it does, the session is not dead."""
+        return self._watch.beating(is_stopping)
 
     def lock_out(self, anomaly: str) -> None:
         """Tell of the first anomaly and, in live mode, put each into the lock. Raises OSError when the disk refuses."""
@@ -49,6 +74,20 @@ class Outcry(AbstractContextManager["Outcry"]):
     def warn(self, text: str) -> None:
         """Tell of what a person should look at; the session goes on."""
         self._tell(f"{self._name}: look at the session", f"{text}.", Priority.HIGH)
+
+    def _watch_over(self) -> DeathWatch:
+        """Return what tells a person when this process dies, or hangs."""
+        services, session, left = self._services, self._session, "Its book was simulated: a venue holds nothing of it"
+        if self._mode is Mode.LIVE and services.profile.venue != SIMULATED:
+            left = "What it held and what worked at the venue may stand: invoke flatten, then invoke reconcile"
+        died = f"Session {session} was killed: its process ended and did not leave. {left}. See: invoke status"
+        hung = f"Session {session} gives no sign of life. {left}. See: invoke status; its process may have to be ended"
+        return DeathWatch(
+            services.telling(f"{self._name}: session died", died),
+            services.telling(f"{self._name}: session hangs", hung),
+            services.environment,
+            services.project,
+        )
 
     def _tell(self, title: str, text: str, priority: Priority) -> None:
         alert = Alert(title, text, priority, ("session", str(self._mode)), self._services.clock.now())

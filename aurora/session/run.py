@@ -95,7 +95,7 @@ def run_session(
             lockout=lockout,
             ref_prefix=hashlib.sha256(attempt.id.encode()).hexdigest()[:12],
             on_progress=attempt.on_progress,
-            is_stopping=_heartbeat(services, request, outcry, stack).beating(attempt.is_stopping),
+            is_stopping=outcry.beating(_heartbeat(services, request, outcry, stack).beating(attempt.is_stopping)),
             on_kill_flag=outcry.killed if attempt.tells_kill else lambda: None,
             pause=_pause_of(services, source, stack),
         )

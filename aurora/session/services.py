@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Protocol
@@ -73,3 +73,6 @@ class Services(Protocol):
 
     def notify(self, alert: Alert) -> Delivery:
         """Tell the trader `alert`; delivered only when what reaches a person took it. Never raises."""
+
+    def telling(self, title: str, text: str) -> Sequence[str]:
+        """Return the program, as words, that tells this urgently when this process can't; empty where there is none."""

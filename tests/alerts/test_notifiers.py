@@ -57,7 +57,8 @@ def test_real_money_tells_a_person(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "push"), [("base", False), ("sim", False), ("paper_strict", True), ("live_canary", True)]
+    ("name", "push"),
+    [("base", False), ("sim", False), ("paper_strict", True), ("paper_account", True), ("live_canary", True)],
 )
 def test_shipped_profiles_push_where_a_person_is_needed(name: str, push: bool) -> None:
     """Rehearsals push nothing; the canary and the way back from it do, and mask the address."""

@@ -12,6 +12,7 @@ import pytest
 from aurora.errors import OperatorError
 from aurora.housekeeping.machine import (
     check_secrets,
+    probe_gateway,
     probe_port,
     read_clock_sync,
     read_code,
@@ -129,6 +130,19 @@ def test_port_is_probed() -> None:
     closed = probe_port("127.0.0.1", port)
     assert (closed.open, closed.address) == (False, f"127.0.0.1:{port}")
     assert closed.reason
+
+
+def test_gateway_is_where_the_environment_says() -> None:
+    """IB_HOST and IB_PORT say where TWS is, unless the command does; what is no port is closed, and says so."""
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        assert probe_gateway({"IB_HOST": "127.0.0.1", "IB_PORT": f"{port}"}).open
+        assert probe_gateway({"IB_PORT": f"{port}"}).open
+        assert probe_gateway({"IB_HOST": "nowhere.invalid", "IB_PORT": "1"}, "127.0.0.1", port).open
+    for text in ("", "x", "0", "70000", "-1", "\u0661"):
+        found = probe_gateway({"IB_PORT": text})
+        assert not found.open
+        assert "IB_PORT was" in found.reason
 
 
 def test_port_is_a_port() -> None:

@@ -29,7 +29,7 @@ def test_sane_caps_have_no_problem() -> None:
     assert (check.per_trade_notional_usd, check.notional_daily_cap_usd) == (Decimal(1000), Decimal(10_000))
 
 
-@pytest.mark.parametrize("name", ["sim", "paper_strict", "live_canary"])
+@pytest.mark.parametrize("name", ["sim", "paper_strict", "paper_account", "live_canary"])
 def test_shipped_profiles_are_sane(name: str) -> None:
     """Each shipped profile's caps are sane at the prices of generated quotes."""
     assert check_caps(caps_of(make_profile(name)), ASKS).problems == []

@@ -75,6 +75,27 @@ def test_a_lock_that_is_held_is_exit_2_and_stays(desk: Path) -> None:
     assert statuses(desk)["summary"] == "passed"
 
 
+def test_what_the_environment_lacks_is_exit_2(desk: Path) -> None:
+    """An empty environment under a profile that needs one is a red preflight by name; a `.env` for all, a refusal."""
+    names = ("BROKER", "IB_ACCOUNT", "IB_CLIENT_ID", "IB_HOST", "IB_PORT", "NTFY_URL")
+    done = aurora(desk, *SHORT, "--profile", "paper_account", **dict.fromkeys(names, ""))
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert ends(desk)["preflight/environment"]["outputs"]["missing"] == [*names]
+    (desk / ".env").touch(0o644)
+    refused = aurora(desk, *SHORT)
+    assert refused.returncode == 2
+    assert "chmod 600" in refused.stderr
+
+
+def test_an_accounts_quotes_need_a_profile_with_one(desk: Path) -> None:
+    """`--quotes ibkr` under a profile of the simulated venue is a red preflight, exit 2, and says what to add."""
+    done = aurora(desk, *SHORT, "--quotes", "ibkr")
+    assert done.returncode == 2, done.stdout + done.stderr
+    assert ends(desk)["preflight/account"]["status"] == "red"
+    assert "--profile paper_account" in done.stdout
+    assert statuses(desk)["paper"] == "omitted"
+
+
 def test_anomalies_are_exit_3_and_hide_nothing(desk: Path) -> None:
     """A locked-out paper session is red, exit 3; canary, rollups, housekeeping and summary run all the same."""
     done = aurora(desk, *SHORT[:2], *STALE)
@@ -215,5 +236,5 @@ def test_cron_runs_it_twice_each_exchange_day(desk: Path) -> None:
     """As shipped: 10:30 and 14:30 in Chicago on the days of XNYS; `cron --print` says when next."""
     done = aurora(desk, "cron", "--print")
     assert done.returncode == 0, done.stderr
-    assert "30 10,14 * * 1-5 America/Chicago, days of XNYS; next " in done.stdout
+    assert "maintenance\n    30 10,14 * * 1-5 America/Chicago, days of XNYS; next " in done.stdout
     assert "aurora cron --tick >> logs/cron.log" in done.stdout

@@ -105,13 +105,13 @@ def session(desk: WiredDesk, port: str, *words: str, **variables: str) -> subpro
 
 def test_paper_and_shadow_sessions_run_on_the_accounts_quotes(desk: WiredDesk) -> None:
     """`invoke session --quotes ibkr` fills by itself or sends nothing; the venue's book stays as it was."""
-    profile = desk.root / "profiles/paper_account.yaml"
+    profile = desk.root / "profiles/by_hand.yaml"
     profile.write_text("extends: base\nvenue: paper\naccount: {id: env:IB_ACCOUNT}\n")
     with gateway(desk, settings(account="DU7")) as port:
-        for words in (("--profile", "paper_account"), ("--profile", "paper_account", "--shadow")):
+        for words in (("--profile", "by_hand"), ("--profile", "by_hand", "--shadow")):
             done = session(desk, port, *words, IB_ACCOUNT="DU7")
             assert done.returncode == 0, done.stdout + done.stderr
-        looked = desk.aurora("reconcile", "--profile", "paper_account", "--dry-run", IB_PORT=port, IB_ACCOUNT="DU7")
+        looked = desk.aurora("reconcile", "--profile", "by_hand", "--dry-run", IB_PORT=port, IB_ACCOUNT="DU7")
     assert looked.returncode == 0, looked.stdout + looked.stderr
     results = [json.loads(path.read_text())["result"] for path in (desk.root / "sessions").glob("*/summary.json")]
     assert sorted(each["mode"] for each in results) == ["paper", "shadow"]
@@ -121,7 +121,7 @@ def test_paper_and_shadow_sessions_run_on_the_accounts_quotes(desk: WiredDesk) -
 
 def test_session_on_a_closed_market_says_so(desk: WiredDesk) -> None:
     """After the close there is no trading to be had, whatever the quotes say: exit 2, in words, and no session."""
-    later = {"AURORA_TEST_AHEAD_S": str(seconds_until(18, 0))}
+    later = {"AURORA_AHEAD_S": str(seconds_until(18, 0))}
     with gateway(desk, settings()) as port:
         done = session(desk, port, "--profile", "live_canary", "--shadow", **later)
     assert done.returncode == 2, done.stdout + done.stderr

@@ -92,6 +92,8 @@ SAID: dict[str, dict[str, Any]] = {
     "issue": {"note": "nothing is wrong"},
 }
 """What steps of maintenance say that later ones read."""
+DRAFT = {"recording": "runs/session.jsonl", "predictions": "runs/predictions.json"}
+"""What the first step of renew-golden says."""
 
 MOCKS = {
     "broken": raises(OSError("the venue is gone")),
@@ -117,6 +119,10 @@ def rehearse(
     said = {name: passes(**outputs) for name, outputs in SAID.items()} if book == "maintenance" else {}
     if book == "rollback":
         said = {"plan": passes(changes=True, commit="0" * 40)}
+    if book == "governance":
+        said = {"look": passes(check="golden", to="blocking")}
+    if book == "renew-golden":
+        said = {"draft": passes(**DRAFT)}
     if any(is_exit(step) for step in steps or {}):
         recorded |= {"live": red("flat", recording="runs/session.jsonl")}
     mocks = {"*": passes(), **recorded, **said, **(steps or {})}
@@ -298,4 +304,6 @@ def kept(book: str, step: str) -> dict[str, Any]:
         return {"runs": ["due at 10:30: missed"]}
     if book == "maintenance" and step in ("paper", "canary"):
         return {"recording": f"runs/{step}.jsonl"}
+    if (book, step) == ("renew-golden", "draft"):
+        return DRAFT
     return {"recording": "runs/session.jsonl"} if step == SESSIONS.get(book) else {}

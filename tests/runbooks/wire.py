@@ -84,11 +84,12 @@ def wired_desk(root: Path, ahead_s: float) -> Iterator[WiredDesk]:
         github.variables = ["BROKER", "IB_HOST", "IB_PORT", "IB_CLIENT_ID", "IB_ACCOUNT"]
         clock = stack.enter_context(server(lambda request: answer(request, 0.0)))
         phone = stack.enter_context(PushServer())
-        profile = root / "profiles/live_canary.yaml"
-        profile.write_text(re.sub(r"ntp_servers: .*", f"ntp_servers: ['{clock}']", profile.read_text()))
+        for name in ("live_canary", "paper_account"):
+            profile = root / f"profiles/{name}.yaml"
+            profile.write_text(re.sub(r"ntp_servers: .*", f"ntp_servers: ['{clock}']", profile.read_text()))
         environment = {
             **os.environ, **github.environment, "CI": "true", "NTFY_URL": phone.address, "HEARTBEAT_URL": phone.address,
             "BROKER": "ibkr", "IB_HOST": "127.0.0.1", "IB_PORT": "9", "IB_CLIENT_ID": "11", "IB_ACCOUNT": ACCOUNT,
-            "PYTHONPATH": f"{ROOT / 'tests/exchange_hours'}:{ROOT}", "AURORA_TEST_AHEAD_S": str(ahead_s),
+            "PYTHONPATH": f"{ROOT / 'aurora/checks/ahead'}:{ROOT}", "AURORA_AHEAD_S": str(ahead_s),
         }  # fmt: skip
         yield WiredDesk(root, environment)

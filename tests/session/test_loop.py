@@ -457,6 +457,7 @@ def test_loss_beyond_its_limit_locks_out(tmp_path: Path, risk: dict[str, Any], s
     ran = run(tmp_path, falling("2.00"), profile={"risk": risk}, steps=100)
     assert ran.result.anomalies == [said]
     assert ran.result.flat
+    assert [said in notice for notice in ran.services.notices] == [True]  # a person is told at once
 
 
 def test_loss_within_its_limit_goes_on(tmp_path: Path) -> None:

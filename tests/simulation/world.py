@@ -180,6 +180,9 @@ class Services:
         self.world.alerts.append(alert.text)
         return Delivery(True, "")
 
+    def telling(self, title: str, text: str) -> Sequence[str]:
+        return ()
+
 
 @dataclass
 class Life:

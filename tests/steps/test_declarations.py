@@ -14,7 +14,10 @@ from aurora.engine.registry import step_info
 from aurora.engine.values import decode, encode
 from tests.trading import ROOT
 
-MODULES = ("session", "venue", "machine", "limits", "quotes", "rollup", "housekeeping", "maintenance", "github")
+MODULES = (
+    "session", "venue", "machine", "limits", "quotes", "rollup", "housekeeping", "maintenance", "github", "checks",
+    "governance",
+)  # fmt: skip
 USES = [
     f"{module}.{name}"
     for module in MODULES
@@ -32,10 +35,19 @@ def table() -> FunctionTable:
 def test_the_steps_are_known() -> None:
     """These are the trading steps that runbooks may use; a new one is added here, a lost one breaks runbooks."""
     assert sorted(USES) == [
+        "checks.datasanity",
+        "checks.draft",
+        "checks.golden",
+        "checks.keep",
+        "checks.model_eval",
+        "checks.security",
+        "checks.smoke",
         "github.actions_secrets",
         "github.branch_protection",
         "github.check_time",
         "github.file_issue",
+        "governance.flip",
+        "governance.look",
         "housekeeping.look",
         "housekeeping.tidy",
         "limits.caps",

@@ -1,4 +1,7 @@
-"""Every Python that has this folder on its path lives so many seconds ahead: sessions need the exchange's hours."""
+"""Every Python that has this folder on its path lives so many seconds ahead: sessions need the exchange's hours.
+
+Only checks and tests put it there, for commands on a simulated gateway that is as far ahead.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from aurora.clock import SystemClock
 
-_AHEAD = timedelta(seconds=float(os.environ["AURORA_TEST_AHEAD_S"]))
+_AHEAD = timedelta(seconds=float(os.environ["AURORA_AHEAD_S"]))
 
 
 def _now(_: SystemClock) -> datetime:

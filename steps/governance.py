@@ -1,0 +1,28 @@
+"""Steps of governance: how the named checks stand, and turning one over."""
+
+from __future__ import annotations
+
+from aurora.engine.context import Context
+from aurora.engine.registry import step
+from aurora.governance.flips import Flipped, GovernanceLook, look_at_checks
+from aurora.governance.flips import flip as turn_over
+from aurora.session.services import Services
+
+
+@step(repeat="safe")
+def look(context: Context[Services], check: str = "") -> GovernanceLook:
+    """Look how the named checks stand, and what their sealed runs speak for: of `check`, or of the first ready one."""
+    found = look_at_checks(context.project, check)
+    for line in found.table:
+        context.log(line)
+    if found.check:
+        context.log(f"proposed: {found.check} to {found.to}: {found.why}")
+    for line in [*(f"  {each}" for each in found.evidence), *(f"also ready: {each}" for each in found.others)]:
+        context.log(line)
+    return found
+
+
+@step(repeat="safe", dry_run="skip")
+def flip(context: Context[Services], check: str, to: str) -> Flipped:
+    """Turn `check` over in profiles/governance.yaml, if its sealed runs still speak for it."""
+    return turn_over(context.project, check, to, context.run)
