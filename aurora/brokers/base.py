@@ -85,7 +85,15 @@ class Terms:
     size_increment: Decimal
 
 
-class ProbedBroker(Broker, Protocol):
+@runtime_checkable
+class Listing(Protocol):
+    """What a broker has, too, when its venue tells what it lists."""
+
+    def terms(self, symbol: str) -> Terms:
+        """Return how orders of `symbol` are taken. Raises VenueRefusal when the venue does not know it."""
+
+
+class ProbedBroker(Broker, Listing, Protocol):
     """A broker whose venue has settings of its own that can be in the way of orders."""
 
     def what_if(self, symbol: str, bid: Decimal) -> str:
@@ -94,6 +102,3 @@ class ProbedBroker(Broker, Protocol):
         No order stays. Raises VenueSilent when the venue does not answer the question, VenueRefusal when it took the
         question for an order.
         """
-
-    def terms(self, symbol: str) -> Terms:
-        """Return how orders of `symbol` are taken. Raises VenueRefusal when the venue does not know it."""

@@ -37,7 +37,7 @@ def execute(project: Project, invocation: Invocation) -> int:
 
     options = invocation.options
     desk = Desk(project.root, load_profile(project.root, options.profile), read_environment(project.root))
-    symbols = tuple(filter(None, (options.symbols or "").split(","))) or None
+    symbols = tuple(filter(None, (each.strip().upper() for each in (options.symbols or "").split(",")))) or None
     if symbols is None and not desk.profile.account.dedicated:
         raise UsageError(
             f"The account of {options.profile} is not Aurora's alone: nothing says what is to be flattened.",

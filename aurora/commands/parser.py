@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from aurora.commands import exit_flags
 from aurora.commands.exact import ExactParser, plain_number, whole_number
 from aurora.commands.flags import read_flags
 from aurora.engine.faults import Fault, RunbookError, did_you_mean, listed, visible
@@ -24,6 +25,7 @@ SHORT = {
     "cancel": "end an unfinished run: cancel RUN --reason TEXT",
     "status": "one screen: kill flag, lockout, sessions, runs, alerts, the day's orders; the venue: --profile",
     "kill": "set the kill flag: kill [--reason TEXT]; take it away: kill --clear --reason TEXT",
+    "emergency": "stop, flatten, lock out, tell; by the runbook, or without it when it can't run: emergency --why TEXT",
     "flatten": "bring the account to zero: flatten [--dry-run] [--symbols A,B] [--market]",
     "reconcile": "compare the day's orders with the venue: reconcile [--dry-run]",
     "unlock": "lift the lockout of live mode: unlock --root-cause TEXT [--issue N]",
@@ -258,45 +260,6 @@ def _review(program: str) -> ExactParser:
     return parser
 
 
-def _status(program: str) -> ExactParser:
-    parser = _plain(program)
-    parser.add_argument("--profile", default=None, metavar="NAME", help="ask the venue of this profile, too")
-    return parser
-
-
-def _kill(program: str) -> ExactParser:
-    parser = _plain(program)
-    parser.add_argument("--clear", action="store_true", help="take the flag away; only a person at a terminal may")
-    parser.add_argument("--reason", default="", metavar="TEXT", help="why; it is recorded")
-    return parser
-
-
-def _flatten(program: str) -> ExactParser:
-    parser = _plain(program)
-    parser.add_argument("--dry-run", action="store_true", help="say what would be cancelled and sent; nothing is")
-    parser.add_argument("--symbols", metavar="A,B", help="these alone (the whole account unless named)")
-    parser.add_argument("--profile", default="live_canary", metavar="NAME", help="whose account (default live_canary)")
-    parser.add_argument("--minutes", type=whole_number, default=None, metavar="N", help="give up after N (never)")
-    parser.add_argument(
-        "--market", action="store_true", help="market orders, at any price: only a person at a terminal"
-    )
-    return parser
-
-
-def _reconcile(program: str) -> ExactParser:
-    parser = _plain(program)
-    parser.add_argument("--dry-run", action="store_true", help="only compare: record nothing, lock nothing out")
-    parser.add_argument("--profile", default="live_canary", metavar="NAME", help="whose account (default live_canary)")
-    return parser
-
-
-def _unlock(program: str) -> ExactParser:
-    parser = _plain(program)
-    parser.add_argument("--root-cause", required=True, metavar="TEXT", help="what was wrong; it is recorded")
-    parser.add_argument("--issue", type=whole_number, default=None, metavar="N", help="the issue that tells more")
-    return parser
-
-
 def _lint(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("files", nargs="*", metavar="FILE", help="runbook files (all of the project unless named)")
@@ -375,11 +338,12 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "resume": _resume,
     "answer": _one_run,
     "cancel": _cancel,
-    "status": _status,
-    "kill": _kill,
-    "flatten": _flatten,
-    "reconcile": _reconcile,
-    "unlock": _unlock,
+    "status": lambda program: exit_flags.status(_plain(program)),
+    "kill": lambda program: exit_flags.kill(_plain(program)),
+    "emergency": lambda program: exit_flags.emergency(_plain(program)),
+    "flatten": lambda program: exit_flags.flatten(_plain(program)),
+    "reconcile": lambda program: exit_flags.reconcile(_plain(program)),
+    "unlock": lambda program: exit_flags.unlock(_plain(program)),
     "report": _report,
     "verify": _verify,
     "review": _review,

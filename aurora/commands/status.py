@@ -47,6 +47,8 @@ def _stops(switch: KillSwitch, lockout: Lockout) -> Iterator[str]:
         yield "✔ kill flag   not set"
     if not lockout.stands:
         yield "✔ lockout     live is not locked out"
+    elif not lockout.anomalies():
+        yield "✘ lockout     live (nothing is written in it)"
     for anomaly in lockout.anomalies():
         yield f"✘ lockout     live, since {anomaly.at or '(unknown)'}: {anomaly.reason}"
 

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from aurora.brokers.base import Broker
+from aurora.brokers.base import Broker, Listing
 from aurora.clock import Clock, iso
 from aurora.errors import JournalWriteError, LockHeld, RecordError, VenueRefusal
 from aurora.execution.flatten import ALARM_S, Flatten, Flattening
 from aurora.execution.order_journal import Book, OrderJournal
-from aurora.execution.recovery import BETWEEN_READS_S
 from aurora.execution.router import ExitRouter
 from aurora.execution.takeover import take_over
 from aurora.market.mode import Mode
@@ -66,7 +65,7 @@ class AccountExit:
             if venue is None:
                 return Flattening(reason=f"the venue was not reached within {self.clock.monotonic() - began:.0f} s")
             broker, source = venue
-            self._adopt(orders, broker)
+            self._adopt(orders, broker, only_held=True)
             done = Flatten(
                 ExitRouter(mode=Mode.LIVE, broker=broker, clock=source.clock, orders=orders),
                 broker,
@@ -78,10 +77,34 @@ class AccountExit:
                 is_stopping=self.is_stopping,
                 at_market=self.at_market,
             ).run()
-            if done.drift:  # two full reads, and a person who reads this: the venue's word is put on record
-                self.say(done.drift)
-                self._adopt(orders, broker)
+            if done.drift:  # two full reads are evidence (rule 20): the venue's word is put on record, and it is said
+                self.say(f"{done.drift}; look in TWS")
+                self._adopt(orders, broker, only_held=False)
+            if unknown := self._unknown(broker, done):
+                done.flat = False
+                done.reason = "; ".join(filter(None, (done.reason, *unknown)))
             return done
+
+    def _unknown(self, broker: Broker, done: Flattening) -> list[str]:
+        """Return why a symbol that was named, and of which nothing was closed, is one that can't be held at all.
+
+        Who misspells a symbol in a hurry must not be told that it is flat. What is held besides is said, too.
+        """
+        if self.symbols is None:
+            return []
+        found = []
+        traded = {decision.order.symbol for decision in done.decisions}
+        for symbol in sorted(set(self.symbols) - traded):
+            try:
+                if isinstance(broker, Listing):
+                    broker.terms(symbol)
+            except VenueRefusal as refusal:
+                found.append(f"{symbol}: {refusal.what}")
+        with contextlib.suppress(VenueRefusal):
+            others = [f"{held.quantity} {held.symbol}" for held in broker.positions() if held.quantity]
+            if others:
+                self.say(f"held, and not named: {', '.join(others)}")
+        return found
 
     def _refs(self) -> Callable[[], str]:
         """Return names of orders, unique for ever: a second flatten never takes the first one's for its own."""
@@ -133,19 +156,15 @@ class AccountExit:
             self.say(f"the orders of this flatten will be on no record: {error}")
             return OrderJournal.unrecorded(JournalWriteError(str(error)))
 
-    def _adopt(self, orders: OrderJournal, broker: Broker) -> None:
+    def _adopt(self, orders: OrderJournal, broker: Broker, *, only_held: bool) -> None:
         """Put on record what is held that no recorded order explains: the orders that close it will be.
 
-        Fills first: an order that had its end before a crash may have fills that never came on record. A venue that
-        holds less than the record is asked again before it is believed: it may have told a part.
+        Fills first: an order that had its end before a crash may have fills that never came on record.
+        only_held: of what the venue does not tell of nothing is concluded yet: it may have told a part.
         """
         try:
             orders.take_fills(broker.executions())
-            held = {position.symbol: position.quantity for position in broker.positions()}
-            if any(shares and not held.get(symbol) for symbol, shares in orders.day.holdings.items()):
-                self.clock.sleep(BETWEEN_READS_S)
-                broker.refresh()
-            found = orders.adopt(broker.positions())
+            found = orders.adopt(broker.positions(), only_held=only_held)
         except VenueRefusal:
             return  # the flatten asks again, and says so
         if found:

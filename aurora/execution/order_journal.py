@@ -150,15 +150,16 @@ class OrderJournal:
         if any(self.day.holdings.values()):
             self._write("book.lost", {})
 
-    def adopt(self, positions: Iterable[Position]) -> list[str]:
+    def adopt(self, positions: Iterable[Position], *, only_held: bool = False) -> list[str]:
         """Note what an account holds beyond what the record explains, so that closing it is explained; say what it was.
 
         Only of symbols without an order whose end is open: what those make of a position is not known yet.
+        only_held: only of symbols that it does hold.
         """
         open_symbols = {self.day.orders[ref].order.symbol for ref in self.day.open_refs()}
         found = []
         held = {position.symbol: position for position in positions}
-        for symbol in sorted({*held, *self.day.holdings} - open_symbols):
+        for symbol in sorted({*held, *(() if only_held else self.day.holdings)} - open_symbols):
             position = held.get(symbol)
             more = (0 if position is None else position.quantity) - self.day.holdings.get(symbol, 0)
             if more:

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import os
 from dataclasses import dataclass, field
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from aurora.execution.account_exit import AccountExit
 from aurora.execution.flatten import Flattening
 from aurora.execution.order_journal import Book, OrderJournal
 from aurora.journal import Journal
+from aurora.market.position import Position
 from aurora.quotes.base import QuoteSource
 from tests.execution.unruly_venue import UnrulyVenue
 from tests.trading import START, ScriptedQuotes, make_order, steady
@@ -227,3 +229,20 @@ def test_what_was_there_before_is_explained(tmp_path: Path) -> None:
     assert desk.said == ["held, and explained by no recorded order: 300 IBM, 10 SPY, -7 TSLA"]
     with contextlib.closing(OrderJournal.open(tmp_path, BOOK, desk.source.clock)) as orders:
         assert set(orders.day.holdings.values()) == {0}
+
+
+def test_venue_that_tells_a_part_explains_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fail closed: what the record holds and a first answer leaves out is asked for again, and closed when it is told."""
+    desk = Desk(tmp_path, held={"SPY": 10})
+    orders = OrderJournal.open(tmp_path, BOOK, desk.source.clock)
+    orders.adopt([Position("SPY", 10, Decimal(100))])
+    orders.close()
+    reads, told = type(desk.venue).positions, [0]
+
+    def positions(venue: Any) -> Any:
+        told[0] += 1
+        return () if told[0] < 4 else reads(venue)
+
+    monkeypatch.setattr(type(desk.venue), "positions", positions)
+    done = desk.flatten()
+    assert (done.flat, done.drift, desk.venue.book) == (True, "", {"SPY": 0})

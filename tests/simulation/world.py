@@ -407,7 +407,7 @@ class World:
         try:
             with self._watched_process():
                 done = self._flatten(self.random.uniform(5, 90))
-            if done.flat and self.held():
+            if done.flat and not done.drift and self.held():
                 self.odd.append(f"a flatten said that it was flat, and the venue held {self.held()}")
         except Killed:
             pass
