@@ -232,7 +232,7 @@ def test_what_was_there_before_is_explained(tmp_path: Path) -> None:
 
 
 def test_venue_that_tells_a_part_explains_nothing_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fail closed: what the record holds and a first answer leaves out is asked for again, and closed when it is told."""
+    """Fail closed: what the record holds and a first answer leaves out is asked for again, and closed when told."""
     desk = Desk(tmp_path, held={"SPY": 10})
     orders = OrderJournal.open(tmp_path, BOOK, desk.source.clock)
     orders.adopt([Position("SPY", 10, Decimal(100))])
