@@ -154,8 +154,9 @@ class Desk:
         from aurora.ibkr.address import read_address  # noqa: PLC0415 - the same
 
         if offset not in self._accounts or self._accounts[offset].is_closed:
-            address = read_address(self.environment, str(self.profile.venue), account_id(self))
-            self._accounts[offset] = Account(address.beside(offset))
+            address = read_address(self.environment, str(self.profile.venue), account_id(self)).beside(offset)
+            spacing_s = int(self.profile.session.message_spacing_ms) / 1000
+            self._accounts[offset] = Account(replace(address, spacing_s=spacing_s))
         return self._accounts[offset]
 
     def strategy(self) -> Strategy:

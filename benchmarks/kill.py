@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from types import SimpleNamespace
 from typing import Any, cast
 
+from aurora.alerts.base import Alert, Delivery
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import SystemClock
 from aurora.engine.profiles import load_profile
@@ -131,6 +132,7 @@ class _Desk(SimpleNamespace):
     def __init__(self, folder: Path) -> None:
         super().__init__(project=folder, kill_switch=KillSwitch(folder), profile=load_profile(ROOT, "sim"))
         self.cancelled: list[float] = []
+        self.clock = SystemClock()
 
     def open_quotes(self, *_: object) -> _Steady:
         """Return the steady quote."""
@@ -141,6 +143,10 @@ class _Desk(SimpleNamespace):
         broker = SimulatedBroker(quote_of=lambda _: None, clock=source.clock, cash=Decimal(100_000))
         broker.cancel_all = lambda: self.cancelled.append(time.perf_counter())  # type: ignore[method-assign]
         return broker
+
+    def notify(self, alert: Alert) -> Delivery:
+        """Tell nobody, at once."""
+        return Delivery(False, f"nobody was told of {alert.title}")
 
     def strategy(self) -> ScoreStrategy:
         """Return a strategy that is not asked before the flag is there."""

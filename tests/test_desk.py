@@ -196,3 +196,11 @@ def test_every_alert_ends_with_the_head_of_the_ledger(tmp_path: Path) -> None:
     (tmp_path / "pyproject.toml").write_text("[tool.aurora]\ndesk = 7\n")  # settings that are wrong stop no alert
     notify_of(tmp_path, "sim", "title", "locked out")
     assert f" 7 {hashlib.sha256(line).hexdigest()}" in json.loads((tmp_path / LOG).read_text().splitlines()[-1])["text"]
+
+
+def test_spacing_of_messages_is_the_profiles(tmp_path: Path) -> None:
+    """The least time between two messages to the venue is the profile's, in every client id's connection."""
+    profile = make_profile(venue="paper", account={"id": "DU1"}, session={"message_spacing_ms": 250})
+    desk = Desk(tmp_path, profile, {"IB_HOST": "127.0.0.1", "IB_PORT": "7497", "IB_CLIENT_ID": "11"})
+    assert desk._account(3).connection.address.spacing_s == 0.25
+    desk._account(3).close()

@@ -179,7 +179,9 @@ class IbkrBroker:
         Not in the connection's thread: an order asks for a dozen reads before it may go, and each would wake it up.
         """
         with self.connection.events.lock:
-            if not self._is_whole or self.connection.is_closed:
+            if self.connection.is_closed:
+                raise VenueRefusal(f"The connection to {self.connection.address.shown} is closed.")
+            if not self._is_whole:
                 down = self.connection.link_state().down
                 raise VenueRefusal(
                     f"The venue has not told all of the account{': ' + down if down else ''}.",

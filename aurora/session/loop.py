@@ -148,8 +148,6 @@ class Session:
 
     def _reason_to_end(self) -> str:
         if self._kill_switch.is_set:
-            if not self.halted:
-                self._on_kill_flag()
             self.halted = True
             return "the kill flag was set"
         if self.breaker.locked:
@@ -244,6 +242,10 @@ class Session:
 
     def _leave(self) -> None:
         """Flatten (or, after a kill under `on_kill: hold`, only cancel), and record how it went."""
+        if self.halted:
+            with contextlib.suppress(VenueRefusal):  # the way out asks again
+                self._broker.cancel_all()
+            self._on_kill_flag()  # a person is told when the cancel is out: not a millisecond before (rule 21)
         keeps = self.halted and not self.settings.flattens_on_kill
         left: Left = self._way_out.hold() if keeps else self._way_out.flatten(is_killed=self.halted)
         self.flat, self.left = left.flat, left.reason

@@ -80,6 +80,8 @@ def wired_desk(root: Path, ahead_s: float) -> Iterator[WiredDesk]:
         shutil.copy(ROOT / name, root)
     with ExitStack() as stack:
         github = stack.enter_context(serve_github())
+        github.secrets = ["NTFY_URL", "HEARTBEAT_URL"]
+        github.variables = ["BROKER", "IB_HOST", "IB_PORT", "IB_CLIENT_ID", "IB_ACCOUNT"]
         clock = stack.enter_context(server(lambda request: answer(request, 0.0)))
         phone = stack.enter_context(PushServer())
         profile = root / "profiles/live_canary.yaml"

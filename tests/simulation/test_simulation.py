@@ -11,7 +11,6 @@ from aurora.execution import in_flight, router
 from aurora.execution.flatten import Flatten
 from aurora.execution.in_flight import InFlight
 from aurora.execution.router import Router
-from aurora.ibkr.broker import IbkrBroker
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.lockout import Lockout
 from aurora.session.leaving import Left, WayOut
@@ -93,7 +92,6 @@ rare = pytest.mark.nightly
         pytest.param(InFlight, "_told", InFlight._position, "", marks=rare),
         (WayOut, "flatten", flat_already, "said that it was flat"),
         pytest.param(Flatten, "_look_twice", Flatten._look_anew, "said that it was flat", marks=rare),
-        (IbkrBroker, "_on_lost", nothing, ""),
     ],
 )
 def test_days_without_a_guard_do_not_hold(
