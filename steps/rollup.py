@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from aurora.analytics.period import PeriodRollup, roll_up_period
 from aurora.analytics.rollup import SessionRollup, roll_up
 from aurora.engine.context import Context
 from aurora.engine.registry import step
@@ -20,3 +21,9 @@ def session(context: Context[Services], recording: str) -> SessionRollup:
         trade_cap_usd=limits.per_trade_notional_usd,
         notional_cap_usd=limits.notional_daily_cap_usd,
     )
+
+
+@step(repeat="safe", dry_run="skip")
+def period(context: Context[Services], mode: str, days: int = 7) -> PeriodRollup:
+    """Sum up the recorded sessions of a mode (paper, shadow, live) over the last days."""
+    return roll_up_period(context.project, mode, context.services.clock.now(), days)

@@ -82,7 +82,7 @@ class SessionRollup:
 
 
 @dataclass
-class _Sums:
+class Sums:
     """What the lines of a record add up to."""
 
     header: Mapping[str, Any] = field(default_factory=dict)
@@ -102,6 +102,7 @@ class _Sums:
     closed: Mapping[str, Any] | None = None
 
     def add(self, line: Mapping[str, Any]) -> None:
+        """Add one line. Raises KeyError, TypeError, ValueError, AttributeError, InvalidOperation when it is damaged."""
         kind = line["type"]
         if kind == "session.opened":
             self.header = line
@@ -112,7 +113,7 @@ class _Sums:
         elif kind == "session.closed":
             self.closed = line["result"]
         if kind in ("poll", "flatten"):
-            self._add_trades(line)
+            self.add_trades(line)
 
     def _add_poll(self, line: Mapping[str, Any]) -> None:
         self.polls += 1
@@ -122,7 +123,8 @@ class _Sums:
         for symbol, holds in line["holds"].items():
             self.holds.update((symbol, hold["kind"]) for hold in holds)
 
-    def _add_trades(self, line: Mapping[str, Any]) -> None:
+    def add_trades(self, line: Mapping[str, Any]) -> None:
+        """Add the decisions, orders and fills of a line, and what was held after it. Raises as `add` does."""
         for decision in line["decisions"]:
             if decision["stage"] in _PASSED:
                 self.decisions[decision["ref"]] = decision
@@ -141,7 +143,7 @@ def roll_up(path: Path, *, trade_cap_usd: Decimal, notional_cap_usd: Decimal) ->
 
     Raises OperatorError when there is no such file, RecordError with file and line when it is damaged.
     """
-    sums = _Sums()
+    sums = Sums()
     for number, line in record_lines(path):
         try:
             sums.add(line)
@@ -179,10 +181,10 @@ def _damaged(path: Path, number: int, what: str) -> RecordError:
     )
 
 
-def _rollup(sums: _Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRollup:
-    notional, opened, largest = _amounts(sums)
+def _rollup(sums: Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRollup:
+    notional, opened, largest = amounts(sums)
     breaches = _breaches(notional, notional_cap, largest, trade_cap)
-    slippage = [_slippage_bps(fill, sums.decisions[fill["ref"]]) for fill in sums.fills]
+    slippage = [slippage_bps(fill, sums.decisions[fill["ref"]]) for fill in sums.fills]
     told = [fill for fill in sums.fills if fill["fee"] is not None]
     fees = [Decimal(fill["fee"]) / (fill["quantity"] * Decimal(fill["price"])) * 10_000 for fill in told]
     header, closed = sums.header, sums.closed
@@ -231,7 +233,7 @@ def _breaches(notional: Decimal, notional_cap: Decimal, largest: Decimal, trade_
     return breaches
 
 
-def _amounts(sums: _Sums) -> tuple[Decimal, Decimal, Decimal]:
+def amounts(sums: Sums) -> tuple[Decimal, Decimal, Decimal]:
     """Return all notional as the router counts it, the part that opened, and the largest opening order as sent."""
     notional = opened = largest = Decimal(0)
     for ref, decision in sums.decisions.items():
@@ -244,7 +246,8 @@ def _amounts(sums: _Sums) -> tuple[Decimal, Decimal, Decimal]:
     return notional, opened, largest
 
 
-def _slippage_bps(fill: Mapping[str, Any], decision: Mapping[str, Any]) -> Decimal:
+def slippage_bps(fill: Mapping[str, Any], decision: Mapping[str, Any]) -> Decimal:
+    """Return what a fill lost against the mid at its decision, in basis points, without fees (rule 17)."""
     mid = Decimal(decision["decision_mid"])
     sign = 1 if fill["side"] == "BUY" else -1
     return sign * (Decimal(fill["price"]) - mid) / mid * 10_000

@@ -41,6 +41,7 @@ SHORT = {
     "new": "write a new runbook or step that lints and runs: new runbook|step NAME",
     "completion": "print what makes TAB complete: completion bash|zsh|fish",
     "session": "run one session by hand: paper, shadow, or live on the simulated venue",
+    "rollup": "add up recorded sessions: rollup paper|canary|live [--days N] [--format table|md|json]",
     "gateway": "run a simulated IB Gateway on this machine",
     "cron": "run by schedule: cron --print|--install|--remove",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
@@ -311,6 +312,15 @@ def _session(program: str) -> ExactParser:
     return parser
 
 
+def _rollup(program: str) -> ExactParser:
+    parser = _plain(program)
+    modes = ("paper", "canary", "live")
+    parser.add_argument("mode", choices=modes, metavar="|".join(modes), help="of which sessions (canary: in shadow)")
+    parser.add_argument("--days", type=whole_number, default=7, metavar="N", help="how many days back (default 7)")
+    parser.add_argument("--format", choices=("table", "md", "json"), default="table", help="how (default table)")
+    return parser
+
+
 def _gateway(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("--port", type=whole_number, default=7497, metavar="N", help="where it listens (default 7497)")
@@ -356,6 +366,7 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "new": _new,
     "completion": _completion,
     "session": _session,
+    "rollup": _rollup,
     "gateway": _gateway,
     "cron": _cron,
     "doctor": _plain,
