@@ -12,7 +12,22 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from benchmarks import engine, growth, kill, leave, lint, memory, peers, router, session, start, ticks, verify, wire
+from benchmarks import (
+    engine,
+    growth,
+    kill,
+    leave,
+    lint,
+    memory,
+    peers,
+    rollup,
+    router,
+    session,
+    start,
+    ticks,
+    verify,
+    wire,
+)
 from benchmarks.measure import Group, Size
 from benchmarks.project import ROOT
 from benchmarks.table import table
@@ -33,8 +48,9 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "router": router.measure,
     "hour": wire.measure_hour,
     "leave": leave.measure,
+    "rollup": rollup.measure,
 }
-NIGHTLY = ("growth", "records", "ticks", "hour", "leave")
+NIGHTLY = ("growth", "records", "ticks", "hour", "leave", "rollup")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -45,6 +61,7 @@ def main(words: Sequence[str] | None = None) -> int:
         size = replace(size, rounds=1, steps=3, long_steps=10, sealed_runs=3, ticks=40_000, positions=2, warm_up=0)
     else:
         compileall.compile_dir(ROOT / "aurora", quiet=1)  # a start must not measure Python's compiler
+    options.folder.mkdir(parents=True, exist_ok=True)
     groups = {}
     for name in options.only or [name for name in BENCHMARKS if name not in NIGHTLY or options.nightly]:
         groups[name] = BENCHMARKS[name](size)
@@ -67,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is measured (default 7)")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="steps in a row (default 200)")
     parser.add_argument(
-        "--nightly", action="store_true", help="growth, ticks, hour, leave, too: 10,000 steps, 1,000,000 ticks"
+        "--nightly", action="store_true", help="growth, ticks, hour, leave, rollup, too: 10,000 steps, 1,000,000 ticks"
     )
     parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
     parser.add_argument(

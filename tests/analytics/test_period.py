@@ -5,6 +5,7 @@ import math
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -100,8 +101,10 @@ def thousandths(value: float) -> Decimal:
 def plain_false_holds(polls: list[Line]) -> int:
     """Count looks held for age or a missed quote alone, of a symbol that is seen and fit at the next poll."""
     return sum(
-        {hold["kind"] for hold in holds} <= {"stale", "missed"} and symbol in after["quotes"] and not after["holds"].get(symbol)
-        for this, after in zip(polls, polls[1:], strict=False)
+        {hold["kind"] for hold in holds} <= {"stale", "missed"}
+        and symbol in after["quotes"]
+        and not after["holds"].get(symbol)
+        for this, after in pairwise(polls)
         for symbol, holds in this["holds"].items()
     )  # fmt: skip
 
@@ -182,9 +185,9 @@ def test_figures_are_those_of_a_plain_computation(polls: list[Line]) -> None:
     assert found.drawdown_usd == round(plain_drawdown(polls), 3)
     for spread in found.phases_ms:
         values = [
-            thousandths(sum(line["phase_times_ms"][name] for name in PHASES) if spread.name == "loop" else line["phase_times_ms"][spread.name])
-            for line in polls
-        ]  # fmt: skip
+            thousandths(sum(times[name] for name in PHASES) if spread.name == "loop" else times[spread.name])
+            for times in (line["phase_times_ms"] for line in polls)
+        ]
         assert (spread.p50, spread.p95, spread.p99) == tuple(plain_rank(values, share) for share in (0.5, 0.95, 0.99))
     quotes = [seen for line in polls for seen in line["quotes"].values()]
     whole = [(float(seen["bid"]), float(seen["ask"])) for seen in quotes if seen["bid"] is not None]
@@ -318,7 +321,7 @@ def test_session_without_trades_has_figures(tmp_path: Path) -> None:
     write(tmp_path, header(), poll(1), poll(2), CLOSED)
     found = roll(tmp_path)
     assert (found.known, found.fills, found.slippage_bps.p50, found.slippage_enough) == (True, 0, None, False)
-    assert (found.hold_share_pct, found.pnl_usd, found.notional_share_pct) == (0, Decimal("-1.5"), 0)
+    assert (found.hold_share_pct, found.pnl_usd, found.notional_share_pct) == (Decimal(0), Decimal("-1.5"), Decimal(0))
 
 
 def test_caps_that_are_not_recorded_are_unknown(tmp_path: Path) -> None:
