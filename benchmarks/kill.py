@@ -4,32 +4,24 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from types import SimpleNamespace
 from typing import Any, cast
 
-from aurora.alerts.base import Alert, Delivery
 from aurora.brokers.simulated import SimulatedBroker
-from aurora.clock import SystemClock
-from aurora.engine.profiles import load_profile
 from aurora.market.mode import Mode
-from aurora.market.quote import Quote
 from aurora.risk.kill_switch import KillSwitch
 from aurora.risk.kill_watch import KillWatch
 from aurora.session.run import Attempt, run_session
 from aurora.session.services import Services
 from aurora.session.settings import SessionRequest
-from aurora.session.strategy import LinearModel, ScoreStrategy
+from benchmarks.desk import Desk, MidMorning, SteadyQuotes
 from benchmarks.measure import Case, Figure, Group, Size, in_turns
-from benchmarks.project import ROOT
 
 HANDOVER, WAKE, CANCEL = "one thread wakes another", "flag to a waiting session", "flag to the cancel of all orders"
 BUDGET_MS = 20.0
-OPEN = datetime(2026, 1, 5, 15, tzinfo=UTC)
 
 
 def measure(size: Size) -> Group:
@@ -82,7 +74,7 @@ def _wake_ms(folder: Path) -> float:
 
 def _cancel_ms(folder: Path) -> float:
     """Run a live session in real time and set the flag while it waits for its fourth poll."""
-    services, times = _Desk(folder), cast("list[float]", [])
+    services, times = _WatchedDesk(folder), cast("list[float]", [])
     polls = [0]
 
     def count(*_: object) -> None:
@@ -95,59 +87,19 @@ def _cancel_ms(folder: Path) -> float:
     return (services.cancelled[0] - times[0]) * 1000
 
 
-class _MidMorning(SystemClock):
-    """The machine's clock, set to a trading morning."""
-
-    def __init__(self) -> None:
-        self._ahead = OPEN - super().now()
-
-    def now(self) -> datetime:
-        """Return the present instant of that morning."""
-        return super().now() + self._ahead
-
-
-class _Steady:
-    """A quote that never changes and is always fresh."""
-
-    name, realtime, exhausted = "steady", False, False
-
-    def __init__(self) -> None:
-        self.clock = _MidMorning()
-
-    def subscribe(self, symbols: Sequence[str]) -> None:
-        """Know every symbol."""
-
-    def poll(self) -> Mapping[str, Quote | None]:
-        """Return the quote as of now."""
-        at = self.clock.now() - timedelta(milliseconds=1)
-        return {"SPY": Quote("SPY", at, Decimal("168.00"), Decimal("168.01"), 1000, 1000)}
-
-    def close(self) -> None:
-        """Do nothing."""
-
-
-class _Desk(SimpleNamespace):
-    """What a session asks of the desk, with a broker that notes when everything was cancelled."""
+class _WatchedDesk(Desk):
+    """A desk in real time, whose broker notes when everything was cancelled."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(project=folder, kill_switch=KillSwitch(folder), profile=load_profile(ROOT, "sim"))
+        super().__init__(folder)
         self.cancelled: list[float] = []
-        self.clock = SystemClock()
 
-    def open_quotes(self, *_: object) -> _Steady:
-        """Return the steady quote."""
-        return _Steady()
+    def open_quotes(self, *_: object) -> SteadyQuotes:
+        """Return the steady quotes, as of now."""
+        return SteadyQuotes(MidMorning())
 
-    def open_broker(self, _: Mode, source: Any) -> SimulatedBroker:
-        """Return a simulated broker that is watched."""
-        broker = SimulatedBroker(quote_of=lambda _: None, clock=source.clock, cash=Decimal(100_000))
+    def open_broker(self, mode: Mode, source: Any) -> SimulatedBroker:
+        """Return a book that is watched."""
+        broker = super().open_broker(mode, source)
         broker.cancel_all = lambda: self.cancelled.append(time.perf_counter())  # type: ignore[method-assign]
         return broker
-
-    def notify(self, alert: Alert) -> Delivery:
-        """Tell nobody, at once."""
-        return Delivery(False, f"nobody was told of {alert.title}")
-
-    def strategy(self) -> ScoreStrategy:
-        """Return a strategy that is not asked before the flag is there."""
-        return ScoreStrategy("bold", LinearModel({"bias": 1.0}), Decimal("0.01"))

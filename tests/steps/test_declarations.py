@@ -68,6 +68,7 @@ def test_the_steps_are_known() -> None:
         "maintenance.share",
         "maintenance.summary",
         "quotes.look",
+        "rollup.period",
         "rollup.session",
         "session.live",
         "session.paper",
