@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -11,8 +10,8 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
-from aurora.analytics.quantiles import nearest_rank
-from aurora.analytics.recordings import Problem, Recording, find_recordings
+from aurora.analytics.quantiles import Spread, spread_of, spread_of_counts
+from aurora.analytics.recordings import Problem, Recording, unpacked_recordings
 from aurora.analytics.rollup import ENOUGH_FILLS, HoldCount, Sums, amounts, slippage_bps
 from aurora.analytics.scan import Scan, scan
 from aurora.market.calendar import session_hours
@@ -22,27 +21,19 @@ _SKEW = timedelta(minutes=5)
 
 
 @dataclass(frozen=True)
-class Spread:
-    """How a figure is spread, by nearest rank to three places; None where nothing was measured."""
-
-    name: str
-    samples: int
-    p50: Decimal | None
-    p95: Decimal | None
-    p99: Decimal | None
-
-
-@dataclass(frozen=True)
 class PeriodRollup:
     """Sessions of one mode in figures. Money in USD; what could not be told is None, and named in `problems`.
 
     known:             there were sessions, each closed, and nothing of them was unreadable or in doubt.
+    profiles:          what the sessions ran under, the newest first.
     missing_days:      exchange days of the window, over by now, on which no session ran.
     acknowledged:      orders that the venue ended with a fill or a cancel; unanswered: sent, and no end is on record.
-    notional_share_pct: the most of its daily cap that a session used; largest_trade_share_pct: of the cap a trade.
+    notional_share_pct: the most of the daily cap that an exchange day's sessions used together (each its own, where
+        quotes were generated or recorded); largest_trade_share_pct: of the cap a trade.
     pnl_usd:           the sum over sessions; None when one of them has none. drawdown_usd: the deepest in a session.
     false_hold_pct:    of symbol-polls: held for age or a missed quote alone, and fit again one poll later.
     slippage_enough:   there were at least twenty fills; fewer say little (rule 17).
+    to_reconcile:      live sessions at a venue that outlives them; reconciled: those that their run found clean after.
     """
 
     mode: str
@@ -55,6 +46,7 @@ class PeriodRollup:
     realtime: int
     missing_days: list[str]
     symbols: list[str]
+    profiles: list[str]
     polls: int
     steps: int
     orders: int
@@ -85,20 +77,25 @@ class PeriodRollup:
     spread_bps: Spread
     quote_age_s: Spread
     phases_ms: list[Spread]
+    to_reconcile: int
+    reconciled: int
     problems: list[Problem]
 
 
 @dataclass
-class _Pool:
-    """What the sessions add up to."""
+class Pool:
+    """What the sessions add up to. read, scans, pnl and the lists of `shares`: one entry a session that was read."""
 
+    recordings: list[Recording]
     closed: int = 0
+    read: list[Recording] = field(default_factory=list)
     scans: list[Scan] = field(default_factory=list)
     problems: list[Problem] = field(default_factory=list)
     trades: Counter[str] = field(default_factory=Counter)
     usd: dict[str, Decimal] = field(default_factory=lambda: dict.fromkeys(("turnover", "notional", "fees"), Decimal(0)))
     pnl: list[Decimal | None] = field(default_factory=list)
     shares: dict[str, list[Decimal | None]] = field(default_factory=lambda: {"notional": [], "trade": []})
+    days: dict[str, list[Decimal | None]] = field(default_factory=dict)
     fee_bps: list[Decimal] = field(default_factory=list)
     slippage: list[tuple[str, Decimal]] = field(default_factory=list)
     anomalies: list[str] = field(default_factory=list)
@@ -107,25 +104,30 @@ class _Pool:
 
 def roll_up_period(root: Path, mode: str, now: datetime, days: int) -> PeriodRollup:
     """Return the figures of the sessions of `mode` (paper, shadow, live) that began in the last `days` days."""
+    return _period(pool_sessions(root, mode, now, days), mode, days, now)
+
+
+def pool_sessions(root: Path, mode: str, now: datetime, days: int) -> Pool:
+    """Scan the sessions of `mode` of the last `days` days, those of archived runs included, and add them up."""
     import duckdb  # noqa: PLC0415 - 40 ms and 60 MB that only rollups need
 
-    since = now - timedelta(days=days)
-    recordings, problems = find_recordings(root, mode, since, now)
-    pool = _Pool(problems=problems)
-    for recording in recordings:
-        poll_sec = _interval(recording.header)
-        pool.gaps_known &= poll_sec is not None
-        try:
-            scanned = scan(recording.path, poll_sec)
-        except (duckdb.Error, OSError) as error:
-            pool.problems.append(Problem(recording.name, f"it can't be read: {str(error).splitlines()[0][:200]}"))
-            continue
-        pool.scans.append(scanned)
-        pool.problems += _problems(recording, scanned)
-        _add_trades(pool, recording, scanned)
-        _add_end(pool, recording, scanned)
+    with unpacked_recordings(root, mode, now - timedelta(days=days), now) as (recordings, problems):
+        pool = Pool(recordings, problems=problems)
+        for recording in recordings:
+            poll_sec = _interval(recording.header)
+            pool.gaps_known &= poll_sec is not None
+            try:
+                scanned = scan(recording.path, poll_sec)
+            except (duckdb.Error, OSError) as error:
+                pool.problems.append(Problem(recording.name, f"it can't be read: {str(error).splitlines()[0][:200]}"))
+                continue
+            pool.read.append(recording)
+            pool.scans.append(scanned)
+            pool.problems += _problems(recording, scanned)
+            _add_trades(pool, recording, scanned)
+            _add_end(pool, recording, scanned)
     pool.problems += _overlaps(recordings)
-    return _period(pool, recordings, mode, days, since, now)
+    return pool
 
 
 def _interval(header: Mapping[str, Any]) -> Decimal | None:
@@ -174,7 +176,7 @@ def _overlaps(recordings: Iterable[Recording]) -> Iterator[Problem]:
             yield Problem(str(session), "is recorded more than once; its figures are counted as often", count)
 
 
-def _add_trades(pool: _Pool, recording: Recording, scanned: Scan) -> None:
+def _add_trades(pool: Pool, recording: Recording, scanned: Scan) -> None:
     sums, broken = Sums(), 0
     for decisions, orders, fills in scanned.trades:
         try:
@@ -192,12 +194,12 @@ def _add_trades(pool: _Pool, recording: Recording, scanned: Scan) -> None:
         notional, _, largest = amounts(sums)
     except (KeyError, TypeError, ArithmeticError):
         broken, notional, largest = broken + 1, Decimal("NaN"), Decimal("NaN")
-    _add_caps(pool, recording.header.get("limits"), notional, largest)
+    _add_caps(pool, recording, notional, largest)
     if broken:
         pool.problems.append(Problem(recording.name, "decisions, orders or fills can't be read", broken))
 
 
-def _add_fill(pool: _Pool, fill: Mapping[str, Any], decisions: Mapping[str, Any]) -> bool:
+def _add_fill(pool: Pool, fill: Mapping[str, Any], decisions: Mapping[str, Any]) -> bool:
     """Add a fill; return whether all of it could be told."""
     try:
         worth = Decimal(fill["price"]) * fill["quantity"]
@@ -220,8 +222,9 @@ def _add_fill(pool: _Pool, fill: Mapping[str, Any], decisions: Mapping[str, Any]
     return True
 
 
-def _add_caps(pool: _Pool, limits: object, notional: Decimal, largest: Decimal) -> None:
+def _add_caps(pool: Pool, recording: Recording, notional: Decimal, largest: Decimal) -> None:
     pool.usd["notional"] += notional if notional.is_finite() else 0
+    limits = recording.header.get("limits")
     caps = limits if isinstance(limits, Mapping) else {}
     for name, key, used in (
         ("notional", "notional_daily_cap_usd", notional),
@@ -229,9 +232,11 @@ def _add_caps(pool: _Pool, limits: object, notional: Decimal, largest: Decimal) 
     ):
         cap = _positive(caps.get(key))
         pool.shares[name].append(used / cap * 100 if cap is not None and used.is_finite() else None)
+    own = str(exchange_day(recording.began)) if recording.header["realtime"] is True else recording.name
+    pool.days.setdefault(f"{own} {recording.header['venue']}", []).append(pool.shares["notional"][-1])
 
 
-def _add_end(pool: _Pool, recording: Recording, scanned: Scan) -> None:
+def _add_end(pool: Pool, recording: Recording, scanned: Scan) -> None:
     result = scanned.result or {}
     pool.closed += scanned.result is not None
     pnl = _finite(result.get("pnl_usd"))
@@ -251,11 +256,9 @@ def _finite(value: object) -> Decimal | None:
     return number if number.is_finite() else None
 
 
-def _period(
-    pool: _Pool, recordings: list[Recording], mode: str, days: int, since: datetime, now: datetime
-) -> PeriodRollup:
+def _period(pool: Pool, mode: str, days: int, now: datetime) -> PeriodRollup:
     # Kept whole: one line a figure, in the order of the fields.
-    scans, trades = pool.scans, pool.trades
+    since, recordings, scans, trades = now - timedelta(days=days), pool.recordings, pool.scans, pool.trades
     holds: Counter[tuple[str, str]] = sum((scanned.holds for scanned in scans), Counter())
     looks = sum(scanned.symbol_polls for scanned in scans)
     falls = [scanned.drawdown_usd if scanned.equity_known else None for scanned in scans]
@@ -273,6 +276,7 @@ def _period(
         realtime=sum(recording.header["realtime"] is True for recording in recordings),
         missing_days=_missing_days(recordings, since, now),
         symbols=sorted({symbol for recording in recordings for symbol in recording.header["symbols"]}),
+        profiles=list(dict.fromkeys(_profile(recording.header) for recording in reversed(recordings))),
         polls=sum(scanned.polls for scanned in scans),
         steps=sum(scanned.steps for scanned in scans),
         orders=trades["orders"],
@@ -283,7 +287,7 @@ def _period(
         fills=trades["fills"],
         turnover_usd=pool.usd["turnover"],
         notional_usd=pool.usd["notional"],
-        notional_share_pct=_worst(pool.shares["notional"]),
+        notional_share_pct=_worst([_together(shares) for shares in pool.days.values()]),
         largest_trade_share_pct=_worst(pool.shares["trade"]),
         fees_usd=pool.usd["fees"],
         fees_missing=trades["fees missing"],
@@ -296,18 +300,25 @@ def _period(
         fallbacks=sum(scanned.fallbacks for scanned in scans),
         heartbeat_gaps=sum(scanned.gaps for scanned in scans) if scans and pool.gaps_known else None,
         one_sided=sum(scanned.one_sided for scanned in scans),
-        fee_bps=_spread_of("fee_bps", pool.fee_bps),
-        slippage_bps=_spread_of("slippage_bps", [slip for _, slip in pool.slippage]),
+        fee_bps=spread_of("fee_bps", pool.fee_bps),
+        slippage_bps=spread_of("slippage_bps", [slip for _, slip in pool.slippage]),
         slippage_enough=len(pool.slippage) >= ENOUGH_FILLS,
-        slippage_by=[_spread_of(key, slips) for key, slips in sorted(by.items())],
-        spread_bps=_spread_of_counts("spread_bps", [scanned.spread_bps for scanned in scans]),
-        quote_age_s=_spread_of_counts("quote_age_s", [scanned.quote_age_s for scanned in scans]),
+        slippage_by=[spread_of(key, slips) for key, slips in sorted(by.items())],
+        spread_bps=spread_of_counts("spread_bps", [scanned.spread_bps for scanned in scans]),
+        quote_age_s=spread_of_counts("quote_age_s", [scanned.quote_age_s for scanned in scans]),
         phases_ms=[
-            _spread_of_counts(name, [scanned.phases_ms[name] for scanned in scans])
+            spread_of_counts(name, [scanned.phases_ms[name] for scanned in scans])
             for name in (scans[0].phases_ms if scans else ())
         ],
+        to_reconcile=sum(recording.reconciled is not None for recording in recordings),
+        reconciled=sum(recording.reconciled is True for recording in recordings),
         problems=pool.problems,
     )
+
+
+def _profile(header: Mapping[str, Any]) -> str:
+    profile = header.get("profile")
+    return str(profile.get("name"))[:80] if isinstance(profile, Mapping) else "not on record"
 
 
 def _missing_days(recordings: Iterable[Recording], since: datetime, now: datetime) -> list[str]:
@@ -327,28 +338,10 @@ def _worst(values: list[Decimal | None]) -> Decimal | None:
     return round(max(known), 3) if known and len(known) == len(values) else None
 
 
+def _together(values: list[Decimal | None]) -> Decimal | None:
+    known = [value for value in values if value is not None]
+    return sum(known, Decimal(0)) if len(known) == len(values) else None
+
+
 def _share(part: int, whole: int) -> Decimal | None:
     return round(Decimal(part) * 100 / whole, 3) if whole else None
-
-
-def _spread_of(name: str, values: list[Decimal]) -> Spread:
-    ranks = [nearest_rank(values, share) for share in (0.5, 0.95, 0.99)]
-    return Spread(name, len(values), *(None if rank is None else round(rank, 3) for rank in ranks))
-
-
-def _spread_of_counts(name: str, counts: Iterable[Counter[int]]) -> Spread:
-    total: Counter[int] = Counter()
-    for counted in counts:
-        total.update(counted)
-    samples = total.total()
-    ranked = sorted(total.items())
-    return Spread(name, samples, *(_rank_of_counts(ranked, samples, share) for share in (0.5, 0.95, 0.99)))
-
-
-def _rank_of_counts(ranked: list[tuple[int, int]], samples: int, share: float) -> Decimal | None:
-    rank, passed = math.ceil(share * samples), 0
-    for value, count in ranked:
-        passed += count
-        if passed >= rank:
-            return Decimal(value) / 1000
-    return None

@@ -1,9 +1,12 @@
-"""Finds the sessions' records of a project, of runs and by hand, that were made in the last days."""
+"""Finds the sessions' records of a project, of runs, archived ones too, and by hand, made in the last days."""
 
 from __future__ import annotations
 
+import contextlib
 import json
 import re
+import tempfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -11,7 +14,9 @@ from pathlib import Path
 from typing import Any
 
 RECORDING = "session.jsonl"
+JOURNAL = "journal.jsonl"
 REHEARSAL = "session.rehearse_kill_switch"
+RECONCILE = "reconcile.account"
 _STAMP = re.compile(r"(\d{4}-\d{2}-\d{2})T(\d{2})(\d{2})(\d{2})")
 _AHEAD = timedelta(minutes=5)
 """A record that is younger than this much after now was made by a clock that is wrong."""
@@ -28,12 +33,31 @@ class Problem:
 
 @dataclass(frozen=True)
 class Recording:
-    """A record: where it is, its name for people, when its run began (UTC), and its first line."""
+    """A record: where it is, its name for people, when its run began (UTC), and its first line.
+
+    reconciled: whether its run found account and record to agree after it; None where there is nothing to compare with
+    (nothing was sent, or the venue ended with the session).
+    """
 
     path: Path
     name: str
     began: datetime
     header: dict[str, Any]
+    reconciled: bool | None = None
+
+
+@contextlib.contextmanager
+def unpacked_recordings(
+    root: Path, mode: str, since: datetime, until: datetime
+) -> Iterator[tuple[list[Recording], list[Problem]]]:
+    """Yield what `find_recordings` finds, and the records of archived runs, unpacked for as long as the block runs."""
+    with tempfile.TemporaryDirectory(prefix="aurora-") as place:
+        unpacked = Path(place)
+        problems = list(_unpack(root / "runs", unpacked / "runs", since, until))
+        found = [find_recordings(each, mode, since, until) for each in (root, unpacked)]
+        recordings = [recording for each, _ in found for recording in each]
+        problems += [problem for _, each in found for problem in each]
+        yield sorted(recordings, key=lambda recording: (recording.began, recording.name)), problems
 
 
 def find_recordings(root: Path, mode: str, since: datetime, until: datetime) -> tuple[list[Recording], list[Problem]]:
@@ -54,13 +78,34 @@ def find_recordings(root: Path, mode: str, since: datetime, until: datetime) -> 
         if isinstance(header, str):
             problems.append(Problem(name, header))
         elif header["mode"] == mode:
-            found.append(Recording(path, name, began, header))
+            found.append(Recording(path, name, began, header, _was_reconciled(path, root, header)))
     return sorted(found, key=lambda recording: (recording.began, recording.name)), problems
 
 
 def _paths(root: Path) -> Iterator[Path]:
     yield from sorted((root / "runs").glob(f"*/artifacts/**/{RECORDING}"))
     yield from sorted((root / "sessions").glob(f"*/{RECORDING}"))
+
+
+def _unpack(runs: Path, target: Path, since: datetime, until: datetime) -> Iterator[Problem]:
+    """Unpack the records and journals of runs that are archived and began in the window; yield what can't be."""
+    import tarfile  # noqa: PLC0415 - lint imports this module by way of a step's types; only a rollup opens archives
+
+    from aurora.evidence.archive import SUFFIX  # noqa: PLC0415 - the same
+
+    for path in sorted(runs.glob(f"*{SUFFIX}")):
+        run = path.name.removesuffix(SUFFIX)
+        if (runs / run).is_dir() or not since <= _began(path, runs.parent) <= until + _AHEAD:
+            continue
+        try:
+            with tarfile.open(path, "r:gz") as tar:
+                for member in tar:
+                    first, _, rest = member.name.partition("/")
+                    wanted = rest == JOURNAL or (rest.startswith("artifacts/") and rest.endswith(f"/{RECORDING}"))
+                    if first == run and wanted and member.isreg():
+                        tar.extract(member, target, filter="data")
+        except (tarfile.TarError, EOFError, ValueError, OSError, zlib.error) as error:
+            yield Problem(f"runs/{path.name}", f"the archive can't be unpacked: {str(error)[:200]}")
 
 
 def _began(path: Path, root: Path) -> datetime:
@@ -79,12 +124,39 @@ def _is_rehearsal(path: Path, root: Path) -> bool:
     if parts[0] != "runs":
         return False
     try:
-        with (root / "runs" / parts[1] / "journal.jsonl").open("rb") as journal:
+        with (root / "runs" / parts[1] / JOURNAL).open("rb") as journal:
             plan = json.loads(journal.readline())["data"]["plan"]
-        step = "/".join(parts[3:-2])
-        return any(entry["id"] == step and entry.get("uses") == REHEARSAL for entry in plan)
+        return any(_folder(entry["id"]) == parts[3] and entry.get("uses") == REHEARSAL for entry in plan)
     except (OSError, ValueError, KeyError, TypeError):
         return False  # its record is counted then, and what is wrong with the run is `verify`'s to say
+
+
+def _folder(step: str) -> str:
+    """Return the name of a step's folder below `artifacts`."""
+    return step.replace("/", ".")
+
+
+def _was_reconciled(path: Path, root: Path, header: dict[str, Any]) -> bool | None:
+    parts = path.relative_to(root).parts
+    if header["mode"] != "live" or header["venue"] == "simulated":
+        return None
+    if parts[0] != "runs":
+        return False
+    clean = False
+    try:
+        with (root / "runs" / parts[1] / JOURNAL).open("rb") as journal:
+            plan = json.loads(journal.readline())["data"]["plan"]
+            steps = {entry["id"] for entry in plan if entry.get("uses") == RECONCILE}
+            for line in journal:
+                event = json.loads(line)
+                data = event["data"]
+                if event["type"] == "step.finished" and _folder(data["step"]) == parts[3]:
+                    clean = False  # what was compared before the session says nothing of it
+                elif event["type"] == "step.finished" and data["step"] in steps:
+                    clean = (data.get("outputs") or {}).get("clean") is True
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
+        return False
+    return clean
 
 
 def _header(path: Path) -> dict[str, Any] | str:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import math
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal, InvalidOperation
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +48,8 @@ class SessionRollup:
     largest_trade_usd: the biggest opening order as it was counted at send; trade_cap_usd: the cap.
     within_caps:      both caps were kept, and breaches is empty.
     slippage_enough:  there were at least twenty fills; fewer say little.
+    heartbeat_gaps:   waits between two polls of over two intervals; None where times or interval are not on record.
+    hold_share_pct:   of its polls, halts left out, the symbol held most was held so many; None without any poll.
     """
 
     mode: str
@@ -72,6 +77,8 @@ class SessionRollup:
     anomalies: list[str]
     fallbacks: int
     loop_p95_ms: Decimal | None
+    heartbeat_gaps: int | None
+    hold_share_pct: Decimal | None
     slippage_median_bps: Decimal | None
     slippage_p95_bps: Decimal | None
     slippage_enough: bool
@@ -96,6 +103,9 @@ class Sums:
     anomalies: list[str] = field(default_factory=list)
     fallbacks: int = 0
     loops_ms: list[float] = field(default_factory=list)
+    polled: list[datetime | None] = field(default_factory=list)
+    held: Counter[str] = field(default_factory=Counter)
+    halted: Counter[str] = field(default_factory=Counter)
     positions: Mapping[str, int] = field(default_factory=dict)
     cash: Decimal | None = None
     flat: bool = False
@@ -119,9 +129,16 @@ class Sums:
         self.polls += 1
         self.steps += line["step"] is not None
         self.anomalies, self.fallbacks = list(line["anomalies"]), int(line["fallbacks"])
-        self.loops_ms.append(sum(line["phase_times_ms"].values()))
+        loop_ms = sum(line["phase_times_ms"].values())
+        if not math.isfinite(loop_ms):
+            raise ValueError("a phase took a time that is no number")
+        self.loops_ms.append(loop_ms)
+        self.polled.append(datetime.fromisoformat(line["at"]) if "at" in line else None)
         for symbol, holds in line["holds"].items():
-            self.holds.update((symbol, hold["kind"]) for hold in holds)
+            kinds = [hold["kind"] for hold in holds]
+            self.holds.update((symbol, kind) for kind in kinds)
+            counts = self.halted if "halted" in kinds else self.held
+            counts[symbol] += bool(kinds)
 
     def add_trades(self, line: Mapping[str, Any]) -> None:
         """Add the decisions, orders and fills of a line, and what was held after it. Raises as `add` does."""
@@ -151,7 +168,14 @@ def roll_up(path: Path, *, trade_cap_usd: Decimal, notional_cap_usd: Decimal) ->
             raise _damaged(path, number, f"{type(error).__name__}: {error}") from error
     if not sums.header:
         raise _damaged(path, 1, "there is no session.opened")
-    return _rollup(sums, trade_cap_usd, notional_cap_usd)
+    try:
+        rollup = _rollup(sums, trade_cap_usd, notional_cap_usd)
+    except (KeyError, TypeError, ValueError, AttributeError, ArithmeticError) as error:
+        raise _damaged(path, 1, f"its figures can't be computed: {type(error).__name__}: {error}") from error
+    endless = [name for name, value in vars(rollup).items() if isinstance(value, Decimal) and not value.is_finite()]
+    if endless:
+        raise _damaged(path, 1, f"{endless[0]} comes to no number")
+    return rollup
 
 
 def record_lines(path: Path) -> Iterator[tuple[int, Mapping[str, Any]]]:
@@ -214,6 +238,8 @@ def _rollup(sums: Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRol
         anomalies=list(closed["anomalies"]) if closed else [*sums.anomalies, "the session was killed: no last line"],
         fallbacks=sums.fallbacks,
         loop_p95_ms=_rounded(nearest_rank(sums.loops_ms, 0.95)),
+        heartbeat_gaps=_gaps(sums),
+        hold_share_pct=_worst_hold_share(sums),
         slippage_median_bps=_rounded(nearest_rank(slippage, 0.5)),
         slippage_p95_bps=_rounded(nearest_rank(slippage, 0.95)),
         slippage_enough=len(slippage) >= ENOUGH_FILLS,
@@ -222,6 +248,24 @@ def _rollup(sums: Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRol
         positions=[Holding(symbol, quantity) for symbol, quantity in sorted(sums.positions.items())],
         cash_usd=sums.cash,
     )
+
+
+def _gaps(sums: Sums) -> int | None:
+    """Count waits of over two intervals, as rule 15 warms up again after one."""
+    times = [at for at in sums.polled if at is not None and at.tzinfo is not None]
+    interval = Decimal(str(sums.header.get("settings", {}).get("poll_sec", "NaN")))
+    if not times or len(times) < sums.polls or not (interval.is_finite() and interval > 0):
+        return None
+    return sum((after - before).total_seconds() > 2 * interval for before, after in pairwise(times))
+
+
+def _worst_hold_share(sums: Sums) -> Decimal | None:
+    shares = [
+        Decimal(100) * sums.held[symbol] / (sums.polls - sums.halted[symbol])
+        for symbol in sums.header["symbols"]
+        if sums.polls > sums.halted[symbol]
+    ]
+    return _rounded(max(shares, default=None))
 
 
 def _breaches(notional: Decimal, notional_cap: Decimal, largest: Decimal, trade_cap: Decimal) -> list[str]:

@@ -6,7 +6,9 @@ from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Any
 
-from aurora.analytics.period import PeriodRollup, Spread
+from aurora.analytics.period import PeriodRollup
+from aurora.analytics.quantiles import Spread
+from aurora.analytics.slo import SloFinding, shown
 
 UNKNOWN = "unknown"
 _FIGURES = {
@@ -50,6 +52,23 @@ def rollup_lines(rollup: PeriodRollup, *, markdown: bool) -> Iterator[str]:
     if not rollup.slippage_enough:
         yield from ("", f"slippage: {rollup.fills} fills, fewer than 20: unknown, and only advice")
     yield from _notes(rollup)
+
+
+def slo_lines(findings: Sequence[SloFinding], profile: str, *, markdown: bool) -> Iterator[str]:
+    """Yield the promises of a profile with what became of them, as a table."""
+    yield ""
+    yield f"## SLOs of the profile {profile}" if markdown else f"SLOs of the profile {profile}"
+    if markdown:
+        yield ""
+    rows = [
+        (found.name, shown(found.value), shown(found.limit), found.unit, _verdict(found), found.why)
+        for found in findings
+    ]
+    yield from _table(("SLO", "value", "limit", "unit", "verdict", "what"), rows, markdown=markdown)
+
+
+def _verdict(found: SloFinding) -> str:
+    return found.verdict if found.blocks or found.verdict == "met" else f"{found.verdict}, advice"
 
 
 def _notes(rollup: PeriodRollup) -> Iterator[str]:

@@ -318,6 +318,7 @@ def _rollup(program: str) -> ExactParser:
     parser.add_argument("mode", choices=modes, metavar="|".join(modes), help="of which sessions (canary: in shadow)")
     parser.add_argument("--days", type=whole_number, default=7, metavar="N", help="how many days back (default 7)")
     parser.add_argument("--format", choices=("table", "md", "json"), default="table", help="how (default table)")
+    parser.add_argument("--profile", metavar="NAME", help="whose SLOs (default: the newest session's)")
     return parser
 
 

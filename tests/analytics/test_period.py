@@ -2,6 +2,8 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
+import tarfile
 from collections import Counter
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -376,3 +378,138 @@ def test_folder_with_wildcards_means_itself(tmp_path: Path) -> None:
     """A project whose path has brackets and stars reads its own records alone."""
     write(tmp_path / "[ab]*", header(), poll(1), CLOSED)
     assert roll(tmp_path / "[ab]*").polls == 1
+
+
+# ── Caps of a day, archives, reconciles ──────────────────────────────────────────────────────────────────────────────
+LATER = "sessions/2026-11-20T170000.000Z-bbbb"
+
+
+def traded(quantity: int = 150) -> tuple[Line, Line]:
+    """Return two polls in which so many shares were bought at 100.10 at the most."""
+    ended = {"ref": "a", "status": "FILLED", "filled": quantity, "reason": ""}
+    return poll(1, decisions=[decision("a", quantity=quantity)]), poll(2, orders=[ended])
+
+
+def test_sessions_of_one_day_use_one_cap(tmp_path: Path) -> None:
+    """On the venue's own quotes the daily cap is the day's: two sessions of 60 % are over it, not 60 % twice."""
+    for folder in (FOLDER, LATER):
+        write(tmp_path, header(session=folder), *traded(), CLOSED, folder=folder)
+    found = roll(tmp_path)
+    assert found.notional_share_pct == Decimal("120.120")
+    assert found.largest_trade_share_pct is not None
+
+
+def test_generated_quotes_have_a_day_of_their_own(tmp_path: Path) -> None:
+    """A session on generated or recorded quotes keeps its own caps, as its order journal does."""
+    for folder in (FOLDER, LATER):
+        write(tmp_path, header(session=folder, realtime=False), *traded(), CLOSED, folder=folder)
+    assert roll(tmp_path).notional_share_pct == Decimal("60.060")
+
+
+def test_one_unknown_share_makes_the_day_unknown(tmp_path: Path) -> None:
+    """A session without its cap on record makes its day's share unknown, whatever the others came to."""
+    write(tmp_path, header(), *traded(), CLOSED)
+    write(tmp_path, header(session="t", limits={}), *traded(), CLOSED, folder=LATER)
+    assert roll(tmp_path).notional_share_pct is None
+
+
+RUN = "2026-11-20T150000.000Z-go-live"
+PLAN = [{"id": "live", "uses": "session.live"}, {"id": "eod/reconcile", "uses": "reconcile.account"}]
+
+
+def write_journal(root: Path, *ends: tuple[str, Any]) -> None:
+    """Write a run's journal: its plan, and the ends of steps with their outputs."""
+    events = [{"type": "step.finished", "data": {"step": step, "outputs": outputs}} for step, outputs in ends]
+    lines = [{"type": "run.opened", "data": {"plan": PLAN}}, *events]
+    (root / "runs" / RUN / "journal.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+
+
+@pytest.mark.parametrize(
+    ("ends", "clean"),
+    [
+        ([("live", {}), ("eod/reconcile", {"clean": True})], 1),
+        ([("live", {}), ("eod/reconcile", {"clean": False})], 0),
+        ([("live", {}), ("eod/reconcile", None)], 0),
+        ([("live", {})], 0),
+        ([("eod/reconcile", {"clean": True}), ("live", {})], 0),
+        ([("live", {}), ("eod/reconcile", {"clean": "yes"})], 0),
+    ],
+)
+def test_a_live_session_counts_as_reconciled_by_its_run(tmp_path: Path, ends: Any, clean: int) -> None:
+    """Only a clean reconcile after the session, in the same run, counts; a missing or broken one does not."""
+    write(tmp_path, header(mode="live", venue="paper"), poll(1), CLOSED, folder=f"runs/{RUN}/artifacts/live/1")
+    write_journal(tmp_path, *ends)
+    found = roll(tmp_path, "live")
+    assert (found.to_reconcile, found.reconciled) == (1, clean)
+    (tmp_path / "runs" / RUN / "journal.jsonl").write_text("{")
+    assert roll(tmp_path, "live").reconciled == 0
+
+
+def test_what_ended_with_its_venue_is_not_reconciled(tmp_path: Path) -> None:
+    """A simulated book ends with its session, and nothing was sent in paper and shadow: there is nothing to compare."""
+    write(tmp_path, header(mode="live"), poll(1), CLOSED)
+    assert roll(tmp_path, "live").to_reconcile == 0
+    write(tmp_path, header(mode="shadow", venue="paper"), poll(1), CLOSED)
+    assert roll(tmp_path, "shadow").to_reconcile == 0
+
+
+def put_away(root: Path) -> Path:
+    """Pack the run as housekeeping does, its folder gone, and return the archive."""
+    path = root / "runs" / f"{RUN}.tar.gz"
+    with tarfile.open(path, "w:gz") as tar:
+        tar.add(root / "runs" / RUN, RUN)
+    shutil.rmtree(root / "runs" / RUN)
+    return path
+
+
+def test_an_archived_run_counts_as_if_its_folder_were_there(tmp_path: Path) -> None:
+    """What housekeeping has put away is read out of its archive: the same figures, by the same names."""
+    write(tmp_path, header(mode="live", venue="paper"), *traded(), CLOSED, folder=f"runs/{RUN}/artifacts/live/1")
+    write_journal(tmp_path, ("live", {}), ("eod/reconcile", {"clean": True}))
+    before = roll(tmp_path, "live")
+    assert (before.sessions, before.reconciled, before.known) == (1, 1, True)
+    put_away(tmp_path)
+    assert roll(tmp_path, "live") == before
+    assert not list((tmp_path / "runs").glob(f"{RUN}/*"))
+
+
+def test_an_archive_beside_its_folder_counts_once(tmp_path: Path) -> None:
+    """A run that was brought back lies there twice; it is one session."""
+    write(tmp_path, header(), poll(1), CLOSED, folder=f"runs/{RUN}/artifacts/paper/1")
+    raw = put_away(tmp_path)
+    with tarfile.open(raw) as tar:
+        tar.extractall(tmp_path / "runs", filter="data")
+    assert roll(tmp_path).sessions == 1
+
+
+def test_an_archive_that_is_damaged_is_named(tmp_path: Path) -> None:
+    """A cut archive is a problem by name, and the period is not known; one from before the window is not opened."""
+    write(tmp_path, header(), poll(1), CLOSED, folder=f"runs/{RUN}/artifacts/paper/1")
+    path = put_away(tmp_path)
+    path.write_bytes(path.read_bytes()[:40])
+    found = roll(tmp_path)
+    assert (found.sessions, found.known) == (0, False)
+    assert [problem.file for problem in found.problems] == [f"runs/{RUN}.tar.gz"]
+    path.rename(path.with_name("2026-10-01T150000.000Z-go-live.tar.gz"))
+    assert roll(tmp_path).problems == []
+
+
+def test_an_archive_writes_nothing_outside(tmp_path: Path) -> None:
+    """Members that are no record of that run (links, ways up, other names) are not unpacked."""
+    (tmp_path / "runs").mkdir()
+    secret = tmp_path / "session.jsonl"
+    secret.write_text("{}\n")
+    with tarfile.open(tmp_path / "runs" / f"{RUN}.tar.gz", "w:gz") as tar:
+        for name in (
+            f"{RUN}/artifacts/../../../session.jsonl",
+            f"/{RUN}/artifacts/x/1/session.jsonl",
+            "other/session.jsonl",
+        ):
+            tar.add(secret, name)
+        link = tarfile.TarInfo(f"{RUN}/artifacts/paper/1/session.jsonl")
+        link.type, link.linkname = tarfile.SYMTYPE, str(secret)
+        tar.addfile(link)
+    found = roll(tmp_path)
+    assert found.sessions == 0
+    assert all("can't be unpacked" in problem.what for problem in found.problems)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["runs", "session.jsonl"]

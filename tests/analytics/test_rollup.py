@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
@@ -158,6 +159,24 @@ def test_holds_are_counted_by_symbol_and_reason(roll: Callable[..., SessionRollu
     assert rollup.holds == [HoldCount("SPY", "stale", 2), HoldCount("SPY", "wide", 1), HoldCount("TSLA", "wide", 1)]
 
 
+def test_the_most_held_symbol_is_told_without_halts(roll: Callable[..., SessionRollup]) -> None:
+    """As the circuit breaker counts: the share is of the worst symbol's polls, and a halt is the venue's doing."""
+    stale, halted = {"kind": "stale", "reason": ""}, {"kind": "halted", "reason": ""}
+    polls = [poll(), poll(holds={"SPY": [stale], "TSLA": [halted, stale]}), poll(), poll()]
+    assert roll(HEADER, *polls, FLATTEN, CLOSED).hold_share_pct == Decimal(25)
+    polls = [poll(holds={"SPY": [halted], "TSLA": [halted]})]
+    assert roll(HEADER, *polls, FLATTEN, CLOSED).hold_share_pct is None
+
+
+def test_lost_heartbeats_are_waits_of_over_two_intervals(roll: Callable[..., SessionRollup]) -> None:
+    """Exactly two intervals are none; without the interval, or one poll's time, nobody knows."""
+    opened = {**HEADER, "settings": {"poll_sec": "5"}}
+    at = [poll(at=f"2026-11-20T15:00:{second:02}.000000Z") for second in (0, 5, 15, 26, 31)]
+    assert roll(opened, *at, CLOSED).heartbeat_gaps == 1
+    for head, polls in ((HEADER, at), (opened, [*at, poll()]), (opened, []), ({**opened, "settings": {}}, at)):
+        assert roll(head, *polls, CLOSED).heartbeat_gaps is None
+
+
 def test_latency_is_of_the_loops(roll: Callable[..., SessionRollup]) -> None:
     """The p95 is over the sums of each loop's phases."""
     polls = [poll(phase_times_ms={"quotes": float(n), "record": 0.5}) for n in range(1, 21)]
@@ -181,6 +200,13 @@ def test_killed_session_is_an_anomaly(roll: Callable[..., SessionRollup]) -> Non
         ((HEADER, poll(cash="much")), ":2: not a line of a session's record: InvalidOperation"),
         ((HEADER, poll(orders=[{"ref": "x", "filled": 1}])), ":2: not a line of a session's record: KeyError: 'x'"),
         ((HEADER, []), ":2: not a line"),
+        ((HEADER, poll(phase_times_ms={"quotes": math.nan})), ":2: not a line"),
+        ((HEADER, poll(cash="NaN")), ":1: not a line of a session's record: cash_usd comes to no number"),
+        ((HEADER, poll(fills=[fill("x")])), ":1: not a line of a session's record: its figures can't be computed"),
+        (
+            (HEADER, poll(decisions=[decision("a") | {"decision_mid": "0"}], fills=[fill("a")])),
+            "its figures can't be computed: DivisionByZero",
+        ),
     ],
 )
 def test_damaged_record_is_refused_by_file_and_line(

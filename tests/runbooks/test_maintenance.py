@@ -104,7 +104,7 @@ def test_anomalies_are_exit_3_and_hide_nothing(desk: Path) -> None:
     assert (found["paper"], found["canary"]) == ("red", "red")
     assert {found[name] for name in ("paper_rollup", "canary_rollup", "housekeeping", "summary")} == {"passed"}
     last = json.loads((desk / "logs/alerts.log").read_text().splitlines()[-1])
-    assert last["title"] == "Maintenance: paper, canary not well"
+    assert last["title"] == "Maintenance: paper, paper SLOs, canary, canary SLOs not well"
     assert last["priority"] == "high"
 
 
