@@ -76,6 +76,20 @@ class Named:
 
 
 @dataclass(frozen=True)
+class Table:
+    """An output that is a list of alike entries: its name, their keys, and a row of values for each."""
+
+    name: str
+    heads: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+
+    @property
+    def is_short(self) -> bool:
+        """Return whether it may stand in the checklist itself."""
+        return len(self.rows) <= 16
+
+
+@dataclass(frozen=True)
 class Fact:
     """Something about the run as a whole; `note` is the small print, `digest` a hash or commit."""
 
@@ -202,11 +216,17 @@ class Attempt:
 
 @dataclass(frozen=True)
 class Artifact:
-    """A file that a step left behind."""
+    """A file that a step left behind.
+
+    picture: a figure's data address, to be shown; alt: its own title. hidden: why a figure is not shown.
+    """
 
     name: str
     size: str
     sha256: str
+    picture: str = ""
+    alt: str = ""
+    hidden: str = ""
 
 
 @dataclass(frozen=True)
@@ -234,12 +254,18 @@ class Step:
     prompts: tuple[Prompt, ...] = ()
     checklist: tuple[str, ...] = ()
     outputs: tuple[Named, ...] = ()
+    tables: tuple[Table, ...] = ()
     attempts: tuple[Attempt, ...] = ()
     failure: Failure | None = None
     log: str = ""
     artifacts: tuple[Artifact, ...] = ()
     children: tuple[Step, ...] = ()
     each: bool = False
+
+    @property
+    def figures(self) -> tuple[Artifact, ...]:
+        """Return the artifacts that are shown."""
+        return tuple(each for each in self.artifacts if each.picture)
 
     def inner(self, section: str) -> tuple[Step, ...]:
         """Return the children of one section: `steps`, `on_failure` or `finally`."""
@@ -255,7 +281,7 @@ class Step:
         """Return whether there is more to show than the checklist's own lines."""
         told = any(each.arguments or each.verified or each.failure for each in self.attempts)
         ran = self.attempts and not self.is_group
-        return bool(self.outputs or ran or told or self.failure or self.log or self.artifacts)
+        return bool(self.outputs or self.tables or ran or told or self.failure or self.log or self.artifacts)
 
 
 @dataclass(frozen=True)
@@ -306,6 +332,11 @@ class Report:
     def main(self) -> tuple[Step, ...]:
         """Return the top steps that are not in `finally`."""
         return tuple(step for step in self.steps if step.section != "finally")
+
+    @property
+    def has_figures(self) -> bool:
+        """Return whether any step shows a figure."""
+        return any(step.figures for step in walk(self.steps))
 
     @property
     def ending(self) -> tuple[Step, ...]:

@@ -14,6 +14,7 @@ from markupsafe import Markup
 
 from aurora.evidence.graph_svg import graph_svg, mark_svg
 from aurora.evidence.model import LOOKS, Look, Report, Step
+from aurora.evidence.pictures import linked
 
 _TEMPLATES = Path(__file__).parent / "templates"
 _MAX_MERMAID = 80
@@ -60,7 +61,9 @@ def _environment(*, is_html: bool) -> Environment:
     )
     environment.globals["LOOKS"] = LOOKS
     environment.filters["mark"] = lambda look: Markup(mark_svg(look))  # noqa: S704 - made of our own parts only  # nosec B704
-    environment.filters.update(code=code, cell=cell, fence=fence, safe_markdown=Safe)
+    environment.filters.update(
+        code=code, cell=cell, fence=fence, safe_markdown=Safe, linked=lambda name: Safe(linked(name))
+    )
     return environment
 
 

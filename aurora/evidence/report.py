@@ -2,14 +2,16 @@
 
     events → fold (records by step) → tree (steps) → remarks, facts → Report → Markdown | HTML
 
-Equal events give equal bytes. Nothing here looks at a clock, an environment or a file other than its own templates,
-and nothing raises for what a journal holds: a report of a damaged run is the one that is read most carefully.
+Equal events (and the figures that they name by digest) give equal bytes. Nothing here looks at a clock, an environment
+or a file other than its own templates, and nothing raises for what a journal holds: a report of a damaged run is the
+one that is read most carefully.
 """
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 from aurora.evidence.audit import stock_commands
@@ -47,14 +49,18 @@ _REQUIRES = {
 }
 
 
-def build_report(events: Sequence[Event | Mapping[str, Any]]) -> Report:
+def build_report(
+    events: Sequence[Event | Mapping[str, Any]], figures: Mapping[str, bytes] = MappingProxyType({})
+) -> Report:
     """Return the report of a run from its journal's events: lines as dicts, or as `read_journal` returns them.
+
+    figures: SVG files that the journal names, by their SHA-256; those that are missing are said to be.
 
     Any journal will do: one that ends in the middle, one of a resumed run, one that was tampered with.
     """
     history = fold(events)
     opened = history.opened
-    steps = Tree(history).steps()
+    steps = Tree(history, figures).steps()
     requires = tuple(_require(mapping(each)) for each in listed(opened.get("requires"))[:MAX_ENTRIES])
     dry_run = opened.get("dry_run") is True
     return Report(
@@ -91,7 +97,7 @@ def render_markdown(report: Report) -> str:
 
 
 def render_html(report: Report) -> str:
-    """Return the report as one HTML file that asks for nothing else: no script, no font, no image."""
+    """Return the report as one HTML file that asks for nothing else: no script, no font, and only images inside it."""
     from aurora.evidence.rendering import html  # noqa: PLC0415 - Jinja2 costs start-up time; only a report needs it
 
     return html(report)

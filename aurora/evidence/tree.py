@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from aurora.evidence.fold import Asked, History, Record, Try, listed, mapping, seconds_between
@@ -18,12 +18,15 @@ from aurora.evidence.model import (
     Named,
     Prompt,
     Step,
+    Table,
     Tick,
     Verification,
 )
+from aurora.evidence.pictures import picture
 
 MAX_DEPTH = 20
 MAX_ENTRIES = 200
+_MOST_COLUMNS = 10
 _ANSWERS = {"done": "it was done", "not_done": "it was not done", "unknown": "nobody can tell"}
 
 
@@ -95,8 +98,9 @@ def failure_of(data: object) -> Failure | None:
 class Tree:
     """parents → order → a Step for each record, children first, with the look that its record and theirs give it."""
 
-    def __init__(self, history: History) -> None:
+    def __init__(self, history: History, figures: Mapping[str, bytes]) -> None:
         self.history = history
+        self.figures = figures
         self.over = history.finished is not None
         self.day = history.first[:10] if len(history.first) > 10 else ""
         self.children: dict[str, list[str]] = {}
@@ -189,11 +193,14 @@ class Tree:
             gates=gates,
             prompts=tuple(self._prompt(asked) for asked in record.asked),
             checklist=tuple(line(each, 300) for each in listed(entry.get("checklist"))[:MAX_ENTRIES]),
-            outputs=() if record.items is not None else named(finished.get("outputs")),
+            outputs=() if record.items is not None else named(_plain_outputs(finished.get("outputs"))),
+            tables=() if record.items is not None else tuple(_tables(finished.get("outputs"))),
             attempts=tuple(self._attempt(each) for each in record.tries) if entry.get("kind") != "gate" else (),
             failure=failure_of(finished.get("error")),
             log=_log(finished.get("log")),
-            artifacts=tuple(_artifact(mapping(each)) for each in listed(finished.get("artifacts"))[:MAX_ENTRIES]),
+            artifacts=tuple(
+                _artifact(mapping(each), self.figures) for each in listed(finished.get("artifacts"))[:MAX_ENTRIES]
+            ),
             children=children,
             each=record.items is not None or (entry.get("foreach") is True and not step_id.endswith("]")),
         )
@@ -319,7 +326,37 @@ def _log(lines: object) -> str:
     return block("\n".join(shown), end=True)
 
 
-def _artifact(data: Mapping[str, Any]) -> Artifact:
+def _plain_outputs(outputs: object) -> object:
+    """Return the outputs without those that are shown as tables."""
+    if not isinstance(outputs, Mapping):
+        return outputs
+    return {name: value for name, value in outputs.items() if _keys_of(value) is None}
+
+
+def _tables(outputs: object) -> Iterator[Table]:
+    for name, value in outputs.items() if isinstance(outputs, Mapping) else ():
+        keys = _keys_of(value)
+        if keys is not None:
+            rows = tuple(tuple("–" if row[key] is None else value_text(row[key], 300) for key in keys) for row in value)
+            yield Table(line(name, 80), tuple(line(key, 40) for key in keys), rows)
+
+
+def _keys_of(value: object) -> tuple[str, ...] | None:
+    """Return the keys that each entry of a list has, of plain values; None for what is no such list, or a long one."""
+    if not isinstance(value, list) or not 0 < len(value) <= MAX_ENTRIES or not isinstance(value[0], Mapping):
+        return None
+    keys = tuple(value[0])
+    plain = all(
+        isinstance(row, Mapping)
+        and tuple(row) == keys
+        and not any(isinstance(cell, list | Mapping) for cell in row.values())
+        for row in value
+    )
+    return keys if 1 < len(keys) <= _MOST_COLUMNS and plain else None
+
+
+def _artifact(data: Mapping[str, Any], figures: Mapping[str, bytes]) -> Artifact:
     gone = data.get("quarantined")
     digest = text_of(data.get("sha256"), 80) if gone is None else f"held a secret; moved to {text_of(gone, 200)}"
-    return Artifact(text_of(data.get("name"), 200), bytes_text(data.get("bytes")), digest)
+    shown = picture(str(data.get("name")), data.get("sha256"), figures)
+    return Artifact(text_of(data.get("name"), 200), bytes_text(data.get("bytes")), digest, *shown)

@@ -15,7 +15,7 @@ from aurora.profile import Profile
 from tests.trading import START, make_profile
 
 BLOCKS = {"trade_notional", "daily_notional", "fallbacks", "anomalies", "unreconciled"}
-LIMITS = {
+LIMITS: dict[str, tuple[str, Any]] = {
     "loop_p95": ("loop_p95_ms", Decimal(250)),
     "heartbeat_losses": ("heartbeat_gaps", 0),
     "hold_share": ("hold_share_pct", Decimal(5)),
@@ -171,7 +171,7 @@ def test_a_live_session_that_was_not_reconciled_is_a_miss(profile: Profile) -> N
     kept, missed = (period_findings(period(to_reconcile=2, reconciled=done), profile) for done in (2, 1))
     assert named(kept, "unreconciled").verdict == "met"
     found = named(missed, "unreconciled")
-    assert (found.verdict, found.value, found.blocks) == ("missed", 1, True)
+    assert (found.verdict, found.value, found.blocks) == ("missed", Decimal(1), True)
 
 
 def test_a_profile_that_promises_nothing_is_not_met() -> None:

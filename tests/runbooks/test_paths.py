@@ -147,7 +147,7 @@ def test_a_good_day_walks_the_whole_checklist_in_order(rehearsal: Rehearsal) -> 
         "t1",
         *(f"preflight/{check}" for check in CHECKS),
         *("kill_switch", "venue_setup", "t0", "live", "record"),
-        *("eod/rollup", "eod/slo", "eod/positions", "eod/cash", "eod/by_hand"),
+        *("eod/rollup", "eod/slo", "eod/figures", "eod/positions", "eod/cash", "eod/by_hand"),
     ]
     assert [question.step for question in run.asked] == ["t1", "venue_setup", "t0", "eod/by_hand"]
     assert len(run.calls("live")) == 1

@@ -68,7 +68,9 @@ def test_the_steps_are_known() -> None:
         "maintenance.share",
         "maintenance.summary",
         "quotes.look",
+        "rollup.figures",
         "rollup.period",
+        "rollup.period_figures",
         "rollup.period_slo",
         "rollup.session",
         "rollup.slo",
@@ -126,7 +128,7 @@ def test_sessions_have_time_to_leave(table: FunctionTable) -> None:
 
 def test_step_modules_import_fast() -> None:
     """Lint imports every step module: none pulls in the session loop, NumPy or the like."""
-    heavy = ("aurora.session.loop", "aurora.desk", "numpy", "jsonschema", "rich", "duckdb", "ib_async")
+    heavy = ("aurora.session.loop", "aurora.desk", "numpy", "jsonschema", "rich", "duckdb", "matplotlib", "ib_async")
     imports = ", ".join(f"steps.{module}" for module in MODULES)
     script = f"import sys, {imports}; print([name for name in {heavy!r} if name in sys.modules])"
     result = subprocess.run([sys.executable, "-c", script], cwd=Path(ROOT), capture_output=True, text=True, check=True)
