@@ -206,6 +206,7 @@ def _damaged(path: Path, number: int, what: str) -> RecordError:
 
 
 def _rollup(sums: Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRollup:
+    # Kept whole: one line a figure, in the order of the fields.
     notional, opened, largest = amounts(sums)
     breaches = _breaches(notional, notional_cap, largest, trade_cap)
     slippage = [slippage_bps(fill, sums.decisions[fill["ref"]]) for fill in sums.fills]

@@ -44,6 +44,6 @@ def _refuse_other_bytes(folder: Path) -> None:
         if hashlib.sha256(text.encode()).hexdigest() != sealed.get(f"{folder.name}/{name}"):
             raise RecordError(
                 f"The run {folder.name} is sealed, and its {name} would be another one now.",
-                means="another version of Aurora wrote it, or its journal was changed; nothing was written",
+                means="another version of Aurora wrote it, or its journal or a figure was changed; nothing was written",
                 todo=f"look: invoke verify {folder.name}",
             )

@@ -198,9 +198,7 @@ class Tree:
             attempts=tuple(self._attempt(each) for each in record.tries) if entry.get("kind") != "gate" else (),
             failure=failure_of(finished.get("error")),
             log=_log(finished.get("log")),
-            artifacts=tuple(
-                _artifact(mapping(each), self.figures) for each in listed(finished.get("artifacts"))[:MAX_ENTRIES]
-            ),
+            artifacts=tuple(_artifacts(finished.get("artifacts"), self.figures)),
             children=children,
             each=record.items is not None or (entry.get("foreach") is True and not step_id.endswith("]")),
         )
@@ -353,6 +351,11 @@ def _keys_of(value: object) -> tuple[str, ...] | None:
         for row in value
     )
     return keys if 1 < len(keys) <= _MOST_COLUMNS and plain else None
+
+
+def _artifacts(entries: object, figures: Mapping[str, bytes]) -> Iterator[Artifact]:
+    for each in map(mapping, listed(entries)[:MAX_ENTRIES]):
+        yield _artifact(each, figures)
 
 
 def _artifact(data: Mapping[str, Any], figures: Mapping[str, bytes]) -> Artifact:

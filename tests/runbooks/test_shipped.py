@@ -101,6 +101,26 @@ def test_a_short_rehearsal_is_amber_for_what_few_fills_do_not_tell(desk: Path) -
     assert journal(desk)[-1]["data"]["outcome"] == "amber"
 
 
+def test_figures_and_slos_are_in_the_sealed_report(desk: Path) -> None:
+    """The report shows the step's figures and findings; rendered again it has the same bytes, and the run verifies."""
+    rehearse(desk, steps=120)
+    folder = max(path for path in (desk / "runs").iterdir() if path.name.startswith("2"))
+    drawn = sorted(path.name for path in (folder / "artifacts/eod.figures/1").iterdir())
+    assert drawn == ["equity.svg", "limits_used.svg", "loop_latency.svg", "slippage.svg"]
+    sealed = {name: (folder / name).read_bytes() for name in ("report.html", "report.md")}
+    assert sealed["report.html"].count(b"<img src=") == 4
+    assert all(f"(artifacts/eod.figures/1/{name})".encode() in sealed["report.md"] for name in drawn)
+    for report in sealed.values():
+        assert b"loop_p95" in report
+    assert aurora(desk, "report", folder.name).returncode == 0
+    assert {name: (folder / name).read_bytes() for name in sealed} == sealed
+    assert aurora(desk, "verify", folder.name).returncode == 0
+    (folder / "artifacts/eod.figures/1/equity.svg").write_text("<svg></svg>")
+    assert aurora(desk, "verify", folder.name).returncode == 8
+    refused = aurora(desk, "report", folder.name)
+    assert (refused.returncode, "a figure was changed" in refused.stderr) == (1, True)
+
+
 def test_preflight_is_red_while_live_is_locked_out(desk: Path) -> None:
     """Trading rule 23: a lockout makes preflight red (exit 2), and its gate says what to type."""
     (desk / "runlocks").mkdir()
