@@ -115,7 +115,7 @@ def _latency(series: Series, limit: float | None) -> Drawing:
         return Drawing("loop_latency", f"Loop latency of {series.subject}: there is no loop, nothing to draw.", None)
     worst = max(loop for _, loop in points)
     says = (
-        f"Loop latency by {series.loops} of {series.subject}: {worst:.1f} ms at the most"
+        f"Loop latency ({series.loops}), {series.subject}: {worst:.1f} ms at the most"
         f"{'' if limit is None else f', limit {limit:g} ms for its p95'}."
     )
 
@@ -134,7 +134,7 @@ def _latency(series: Series, limit: float | None) -> Drawing:
             axes.axhline(limit, color=WARN, linewidth=1.4, linestyle="--", label=f"limit of the p95, {limit:g}")
             axes.set_ylim(0, max(worst, limit) * 1.15)
             axes.legend()
-        axes.set_ylabel(f"own time of the {series.loops}, ms")
+        axes.set_ylabel(f"own time, {series.loops}, ms")
         _time_axis(axes)
 
     return Drawing("loop_latency", says, _svg(says, "Loop latency", fill))
@@ -185,6 +185,7 @@ def _used(series: Series) -> Drawing:
         colours = [WARN if value > 100 else FILL for value in values]
         axes.barh(names, values, color=colours, edgecolor=LINE, linewidth=0.8, height=0.6)
         axes.axvline(100, color=WARN, linewidth=1.4, linestyle="--")
+        axes.set_ylim(-0.7, max(len(values), 4) - 0.3)
         axes.set_xlim(0, max(110, *(value * 1.05 for value in values)))
         axes.grid(visible=False, axis="y")
         axes.set_xlabel("used at the most, % of the limit")

@@ -121,7 +121,7 @@ def session_series(path: Path) -> Series:
             raise RecordError(f"{path}:{number}: not a line of a session's record: {error}.") from error
     points = line.whole()
     of = ", ".join(str(symbol) for symbol in sums.header.get("symbols", []))
-    each = "poll" if line.polls == 1 else f"slowest of {line.polls} polls"
+    each = "each poll" if line.polls == 1 else f"slowest of {line.polls} polls"
     try:
         slips = [float(slippage_bps(fill, sums.decisions[fill["ref"]])) for fill in sums.fills]
         used = _used(sums, falls)

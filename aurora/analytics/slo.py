@@ -93,7 +93,7 @@ def session_findings(rollup: SessionRollup, profile: Profile) -> list[SloFinding
     """
     figures = [
         _loop(rollup.loop_p95_ms, profile),
-        _heartbeats(rollup.heartbeat_gaps, profile),
+        _heartbeats(rollup.heartbeat_gaps),
         _holds(rollup.hold_share_pct, profile, "the most held symbol's polls"),
         _Figure("trade_notional", rollup.largest_trade_usd, rollup.trade_cap_usd, "USD", _TRADE, blocks=True),
         _Figure("daily_notional", rollup.notional_usd, rollup.notional_cap_usd, "USD", _DAY, blocks=True),
@@ -115,7 +115,7 @@ def period_findings(rollup: PeriodRollup, profile: Profile) -> list[SloFinding]:
     percent = Decimal(100)
     figures = [
         _loop(loop, profile),
-        _heartbeats(rollup.heartbeat_gaps, profile),
+        _heartbeats(rollup.heartbeat_gaps),
         _holds(rollup.hold_share_pct, profile, "looks at all symbols together"),
         _Figure("trade_notional", rollup.largest_trade_share_pct, percent, "% of its cap", _TRADE, blocks=True),
         _Figure("daily_notional", rollup.notional_share_pct, percent, "% of its cap", _DAY, blocks=True),
@@ -141,10 +141,8 @@ def _loop(p95_ms: Decimal | None, profile: Profile) -> _Figure:
     return _Figure("loop_p95", p95_ms, profile.slo.get("loop_p95_ms"), "ms", what, below=True)
 
 
-def _heartbeats(gaps: int | None, profile: Profile) -> _Figure:
-    return _Figure(
-        "heartbeat_losses", gaps, profile.slo.get("max_heartbeat_gaps"), "waits", "over two poll intervals long"
-    )
+def _heartbeats(gaps: int | None) -> _Figure:
+    return _Figure("heartbeat_losses", gaps, 0, "waits", "over two poll intervals long")
 
 
 def _holds(share_pct: Decimal | None, profile: Profile, of: str) -> _Figure:

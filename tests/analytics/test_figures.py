@@ -19,7 +19,7 @@ START = datetime(2026, 11, 20, 15, 0, tzinfo=UTC)
 LIMITS = Limits(1.5, 250.0)
 SESSION = Series(
     "live session, SPY",
-    "poll",
+    "each poll",
     "poll",
     [Point(START + timedelta(seconds=5 * n), 1.0 + n % 7, 100_000.0 - n, 100_000.0 - n) for n in range(50)],
     [0.5, 1.0, -0.3, 2.0],
@@ -87,7 +87,7 @@ def test_equal_series_give_equal_bytes_in_any_process(tmp_path: Path, home: str)
 
 def test_nothing_to_show_is_said_in_words() -> None:
     """Without fills, loops, equity or limits there is no figure, and a sentence says so for each."""
-    empty = Series("paper session, SPY", "poll", "poll", [], [], {"notional": None})
+    empty = Series("paper session, SPY", "each poll", "poll", [], [], {"notional": None})
     for drawing in draw(empty, LIMITS):
         assert drawing.svg is None
         assert drawing.says.endswith("nothing to draw.")

@@ -49,7 +49,7 @@ def test_each_poll_is_a_point(tmp_path: Path) -> None:
     assert [point.at for point in found.points] == [START + timedelta(seconds=5 * number) for number in (1, 2, 3)]
     assert [point.loop_ms for point in found.points] == [float(len(PHASES))] * 3
     assert [point.equity_usd for point in found.points] == [100_000.0, 99_990.0, 99_990.0]
-    assert (found.loops, found.subject) == ("poll", "paper session, SPY, TSLA")
+    assert (found.loops, found.subject) == ("each poll", "paper session, SPY, TSLA")
 
 
 def test_equity_without_a_mark_is_unknown(tmp_path: Path) -> None:

@@ -177,9 +177,9 @@ def test_a_live_session_that_was_not_reconciled_is_a_miss(profile: Profile) -> N
 def test_a_profile_that_promises_nothing_is_not_met() -> None:
     """A profile of before a promise has no limit for it: unknown, not green, and no traceback."""
     profile = make_profile()
-    slo = {key: value for key, value in profile.slo.plain().items() if key != "max_heartbeat_gaps"}
+    slo = {key: value for key, value in profile.slo.plain().items() if key != "slippage_p95_bps"}
     older = replace(profile, values=type(profile.values)({**profile.values.plain(), "slo": slo}))
-    found = named(session_findings(session(), older), "heartbeat_losses")
+    found = named(session_findings(session(), older), "slippage_p95")
     assert (found.verdict, found.limit, found.why) == ("unknown", None, "the profile promises nothing here")
 
 
