@@ -49,8 +49,9 @@ BENCHMARKS: dict[str, Callable[[Size], Group]] = {
     "hour": wire.measure_hour,
     "leave": leave.measure,
     "rollup": rollup.measure,
+    "long_rollup": rollup.measure_long,
 }
-NIGHTLY = ("growth", "records", "ticks", "hour", "leave", "rollup")
+NIGHTLY = ("growth", "records", "ticks", "hour", "leave", "rollup", "long_rollup")
 
 
 def main(words: Sequence[str] | None = None) -> int:
@@ -84,7 +85,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=7, metavar="N", help="how often each is measured (default 7)")
     parser.add_argument("--steps", type=int, default=200, metavar="N", help="steps in a row (default 200)")
     parser.add_argument(
-        "--nightly", action="store_true", help="growth, ticks, hour, leave, rollup, too: 10,000 steps, 1,000,000 ticks"
+        "--nightly", action="store_true", help="growth, ticks, hour, leave, rollups, too: 10,000 steps, 1,000,000 ticks"
     )
     parser.add_argument("--tiny", action="store_true", help="only see that everything can be measured")
     parser.add_argument(

@@ -40,6 +40,7 @@ def test_every_benchmark_measures_each_figure_beside_its_floor(tmp_path: Path) -
         "hour",
         "leave",
         "rollup",
+        "long_rollup",
     }
     for group in groups.values():
         assert all(figure["values"] and figure["min"] > 0 for figure in group["figures"])
