@@ -9,8 +9,10 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +23,9 @@ PHASES = ("quotes", "tripwires", "features", "predict", "risk", "route", "record
 LONGEST_LINE = 1 << 24
 MEMORY = "1GB"
 _KINDS = ("session.opened", "poll", "flatten", "session.closed")
-_LAST = 1 << 62
+_FIRST, _LAST = -(1 << 62), 1 << 62
+SLICE = 500_000
+"""So many polls have their equity followed at once."""
 _COLUMNS = {
     "type": "VARCHAR",
     "n": "BIGINT",
@@ -190,25 +194,59 @@ def _follow_time(connection: duckdb.DuckDBPyConnection, found: Scan, poll_sec: D
 
 
 def _follow_equity(connection: duckdb.DuckDBPyConnection, found: Scan) -> None:
-    """Find the deepest fall of cash and holdings, longs marked at the last valid bid (rule 9)."""
-    row = connection.execute(
-        f"""WITH holding AS (SELECT n, unnest(map_entries(positions)) AS entry FROM seen WHERE positions IS NOT NULL),
-        marks AS (
-            SELECT n, symbol, last_value(CASE WHEN exact_bid > 0 THEN exact_bid END IGNORE NULLS)
-                OVER (PARTITION BY symbol ORDER BY n ROWS UNBOUNDED PRECEDING) AS bid
-            FROM (SELECT n, symbol, exact_bid FROM looks
-                UNION ALL SELECT DISTINCT {_LAST}, entry.key, NULL::DECIMAL(18, 6) FROM holding)
-            WHERE symbol IN (SELECT DISTINCT entry.key FROM holding)),
-        worth AS (SELECT h.n, sum(h.entry.value * m.bid) AS usd, count(*) = count(m.bid) AS known
-            FROM holding h LEFT JOIN marks m ON m.n = h.n AND m.symbol = h.entry.key GROUP BY h.n),
-        equity AS (SELECT s.n, CASE WHEN s.unsaid OR NOT coalesce(w.known, true) THEN NULL
-                ELSE s.cash + coalesce(w.usd, 0) END AS usd
-            FROM seen s LEFT JOIN worth w ON w.n = s.n WHERE s.type IN ('poll', 'flatten'))
-        SELECT max(fall), count(*) = count(usd) FROM (
-            SELECT usd, max(usd) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) - usd AS fall FROM equity)"""  # noqa: S608 - ours
-    ).fetchone()
-    assert row is not None
-    found.drawdown_usd, found.equity_known = row
+    """Find the deepest fall of cash and holdings, longs marked at the last valid bid (rule 9).
+
+    A slice of the polls after the other: what a running maximum over all of them needs would grow with the record.
+    """
+    peak: Decimal | None = None
+    connection.execute("CREATE TEMP TABLE marked (symbol VARCHAR, bid DECIMAL(18, 6))")
+    for slice_ in _slices(connection, found.polls):
+        row = connection.execute(_EQUITY.format(slice=slice_)).fetchone()
+        assert row is not None
+        highest, lowest, fall, known = row
+        falls = [found.drawdown_usd, fall, None if peak is None or lowest is None else peak - lowest]
+        found.drawdown_usd = max((each for each in falls if each is not None), default=None)
+        found.equity_known &= known
+        peak = max((each for each in (peak, highest) if each is not None), default=None)
+        connection.execute(_MARKS.format(slice=slice_))
+
+
+def _slices(connection: duckdb.DuckDBPyConnection, polls: int) -> Iterator[str]:
+    """Yield conditions on `n` under which about SLICE polls fall, in order; together they leave no line out."""
+    parts = -(-polls // SLICE)
+    shares = [part / parts for part in range(1, parts)]
+    bounds: list[int] = []
+    if shares:
+        row = connection.execute(f"SELECT approx_quantile(n, {shares}) FROM seen WHERE type = 'poll'").fetchone()  # noqa: S608 - ours
+        assert row is not None
+        bounds = sorted(set(row[0]))
+    for low, high in pairwise([None, *bounds, None]):
+        yield f"{'true' if low is None else f'n > {low}'} AND {'true' if high is None else f'n <= {high}'}"
+
+
+_EQUITY = f"""WITH
+    lines AS (SELECT * FROM (SELECT * REPLACE (coalesce(n, {_LAST}) AS n) FROM seen WHERE type IN ('poll', 'flatten'))
+        WHERE {{slice}}),
+    holding AS (SELECT n, unnest(map_entries(positions)) AS entry FROM lines WHERE positions IS NOT NULL),
+    marks AS (
+        SELECT n, symbol, last_value(CASE WHEN exact_bid > 0 THEN exact_bid END IGNORE NULLS)
+            OVER (PARTITION BY symbol ORDER BY n ROWS UNBOUNDED PRECEDING) AS bid
+        FROM (SELECT {_FIRST} AS n, symbol, bid AS exact_bid FROM marked
+            UNION ALL SELECT n, symbol, exact_bid FROM looks WHERE {{slice}}
+            UNION ALL SELECT DISTINCT {_LAST}, entry.key, NULL::DECIMAL(18, 6) FROM holding)
+        WHERE symbol IN (SELECT DISTINCT entry.key FROM holding)),
+    worth AS (SELECT h.n, sum(h.entry.value * m.bid) AS usd, count(*) = count(m.bid) AS known
+        FROM holding h LEFT JOIN marks m ON m.n = h.n AND m.symbol = h.entry.key GROUP BY h.n),
+    equity AS (SELECT s.n, CASE WHEN s.unsaid OR NOT coalesce(w.known, true) THEN NULL
+            ELSE s.cash + coalesce(w.usd, 0) END AS usd
+        FROM lines s LEFT JOIN worth w ON w.n = s.n)
+    SELECT max(usd), min(usd), max(fall), count(*) = count(usd) FROM (
+        SELECT usd, max(usd) OVER (ORDER BY n ROWS UNBOUNDED PRECEDING) - usd AS fall FROM equity)"""  # noqa: S608 - ours
+_MARKS = """CREATE OR REPLACE TEMP TABLE marked AS
+    SELECT symbol, coalesce(max(seen.bid), max(marked.bid)) AS bid
+    FROM (SELECT symbol, arg_max(exact_bid, n) FILTER (exact_bid > 0) AS bid FROM looks
+        WHERE {slice} GROUP BY symbol) seen
+    FULL JOIN marked USING (symbol) GROUP BY symbol"""
 
 
 def _trade(connection: duckdb.DuckDBPyConnection, found: Scan) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+import random
 import shutil
 import tarfile
 from collections import Counter
@@ -310,6 +311,31 @@ def test_drawdown_without_a_mark_is_unknown(tmp_path: Path) -> None:
     write(tmp_path, header(), poll(1, positions={"IBM": 5}), CLOSED)
     found = roll(tmp_path)
     assert (found.drawdown_usd, found.known) == (None, False)
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_drawdown_of_a_long_record_is_found_slice_by_slice(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, seed: int
+) -> None:
+    """Followed a few polls at a time, peak and last bids carried on, equity falls as far as over the whole record."""
+    drawn, polls = random.Random(seed), []
+    for number in range(1, 61):
+        at = START + timedelta(seconds=5 * number)
+        shown = [symbol for symbol in SYMBOLS if number == 1 or drawn.random() < 0.2]  # most slices see no quote of one
+        bids = {symbol: f"{drawn.randint(9000, 11000) / 100:.2f}" for symbol in shown}
+        quotes = {symbol: quote(at, bids[symbol], "120.00") if symbol in bids else None for symbol in SYMBOLS}
+        held = {symbol: drawn.randint(1, 20) for symbol in SYMBOLS if drawn.random() < 0.7}
+        polls.append(poll(number, quotes=quotes, positions=held, cash=str(drawn.randint(90_000, 110_000))))
+    last = {**FLATTEN, "positions": {"SPY": 3}, "cash": "80000"}
+    write(tmp_path, header(), *polls, last, CLOSED)
+    whole = roll(tmp_path).drawdown_usd
+    assert whole == plain_drawdown([*polls, {**last, "quotes": {}}])
+    for size in (1, 7, 59, 60):
+        monkeypatch.setattr("aurora.analytics.scan.SLICE", size)
+        assert roll(tmp_path).drawdown_usd == whole
+    write(tmp_path, header(), *polls[:30], {**polls[30], "positions": {"IBM": 1}}, *polls[31:], last, CLOSED)
+    monkeypatch.setattr("aurora.analytics.scan.SLICE", 7)
+    assert roll(tmp_path).drawdown_usd is None
 
 
 def test_nothing_recorded_is_unknown(tmp_path: Path) -> None:
