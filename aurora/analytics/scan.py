@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import re
+import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -89,7 +90,10 @@ def scan(path: Path, poll_sec: Decimal | None) -> Scan:
     """
     import duckdb  # noqa: PLC0415 - 40 ms and 60 MB that only rollups need
 
-    with duckdb.connect(config={"memory_limit": MEMORY, "threads": 2}) as connection:
+    with (
+        tempfile.TemporaryDirectory(prefix="aurora-") as spilled,  # DuckDB's own place would be the project's folder
+        duckdb.connect(config={"memory_limit": MEMORY, "threads": 2, "temp_directory": spilled}) as connection,
+    ):
         connection.execute(_LOAD, [_literally(path)])
         found = Scan(half_line=_ends_in_half_a_line(path))
         _count(connection, found)
