@@ -163,6 +163,8 @@ def _equity(series: Series) -> Drawing:
         )
         axes.fill_between(times, falls, 0, color=WARN, alpha=0.25, linewidth=0, label="below the peak")
         axes.axhline(0, color=SOFT, linewidth=0.8)
+        if max(gains) - min(gains) < 1:  # cents would look like a fall
+            axes.set_ylim(min(gains) - 1, max(gains) + 1)
         axes.set_ylabel("since the beginning, USD")
         axes.legend()
         _time_axis(axes)

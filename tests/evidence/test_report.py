@@ -520,3 +520,39 @@ def test_templates_ship_with_the_module():
     """The templates lie beside the module that reads them."""
     folder = Path(__file__).parents[2] / "aurora" / "evidence" / "templates"
     assert {path.name for path in folder.iterdir()} >= {"report.md.j2", "report.html.j2", "report.css"}
+
+
+ROWS = [{"name": "loop_p95", "value": "5.5", "met": True}, {"name": "<b>|`x`", "value": None, "met": False}]
+
+
+def test_a_list_of_alike_entries_is_a_table() -> None:
+    """An output whose entries have the same keys has a column a key, and is no line of JSON beside it."""
+    report, text, page = rendered(one_step(outputs={"findings": ROWS, "missed": []}))
+    (table,) = step_of(report, "only").tables
+    assert (table.name, table.heads) == ("findings", ("name", "value", "met"))
+    assert table.rows == (("loop_p95", "5.5", "true"), ("<b>|`x`", "–", "false"))
+    assert [named.name for named in step_of(report, "only").outputs] == ["missed"]
+    assert "| `name` | `value` | `met` |\n|---|---|---|\n| loop_p95 | 5.5 | true |\n" in text
+    assert "| &lt;b&gt;&#124;\\`x\\` | – | false |" in text
+    assert "<td><bdi>&lt;b&gt;|`x`</bdi></td>" in page
+    Balance(page)
+
+
+@pytest.mark.parametrize("value", [
+    [], [{}], [{"one": 1}], [{"a": 1, "b": 2}, {"b": 2, "a": 1}], [{"a": 1, "b": 2}, {"a": 1}], [{"a": 1, "b": [2]}],
+    [{"a": 1, "b": {"c": 2}}], [{"a": 1, "b": 2}, 3], [{"a": 1, "b": 2}] * 201, [dict.fromkeys("abcdefghijk", 1)],
+    {"a": 1, "b": 2}, "text",
+])  # fmt: skip
+def test_what_is_no_such_list_stays_a_value(value: Any) -> None:
+    """Entries that differ, hold others, or are too many or too wide for a page are shown as one value, as before."""
+    report, _, page = rendered(one_step(outputs={"found": value}))
+    assert step_of(report, "only").tables == ()
+    assert [named.name for named in step_of(report, "only").outputs] == ["found"]
+    Balance(page)
+
+
+def test_a_long_table_stands_in_the_evidence() -> None:
+    """A table of over sixteen rows does not stand between the steps of the checklist; it is in the step's evidence."""
+    for count in (16, 17):
+        _, _, page = rendered(one_step(outputs={"found": [{"a": n, "b": n} for n in range(count)]}))
+        assert (page.index('class="columns entries"') < page.index('<details class="evidence">')) == (count == 16)
