@@ -22,8 +22,6 @@ from aurora.brokers.base import Broker, ProbedBroker
 from aurora.brokers.simulated import SimulatedBroker
 from aurora.clock import Clock, SystemClock
 from aurora.engine.context import Context
-from aurora.engine.document import read_document
-from aurora.engine.faults import RunbookError
 from aurora.engine.profiles import load_profile
 from aurora.engine.project import find_project
 from aurora.engine.secrets import Masker, read_environment, secrets_of
@@ -35,7 +33,7 @@ from aurora.quotes.base import QuoteSource
 from aurora.quotes.sources import open_quotes
 from aurora.risk.kill_switch import KillSwitch
 from aurora.session.account import account_id
-from aurora.session.models import REGISTRY, open_model
+from aurora.session.models import open_model, read_registry
 from aurora.session.services import Services
 from aurora.session.strategy import ScoreStrategy, Strategy
 
@@ -165,10 +163,7 @@ class Desk:
     def strategy(self) -> Strategy:
         """Return the profile's strategy: its model, as registered. Raises ProfileError, RunbookError."""
         models = self.profile.models
-        registry = read_document(self.project / REGISTRY, REGISTRY)
-        if registry.faults:
-            raise RunbookError(list(registry.faults))
-        opened = open_model(self.project, registry.data, models.name)
+        opened = open_model(self.project, read_registry(self.project), models.name)
         return ScoreStrategy(f"{opened.name}@{opened.sha256[:12]}", opened.model, Decimal(models.max_weight_pct) / 100)
 
     def notify(self, alert: Alert) -> Delivery:

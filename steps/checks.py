@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from aurora.checks.datasanity import Sanity, SanityLimits, look_at_data
 from aurora.checks.golden import GoldenReplay, replay_golden
+from aurora.checks.model_drift import ModelDrift, look_for_drift
 from aurora.checks.model_eval import ModelEval, evaluate
 from aurora.checks.renewal import GoldenDraft, GoldenKept, draft_golden, keep_golden
 from aurora.checks.security import Security, look_at_security
@@ -55,6 +56,15 @@ def model_eval(context: Context[Services], predictions: str, recording: str) -> 
     root, services = context.project, context.services
     found = evaluate(services.strategy(), root / predictions, root / recording, services.clock, recording)
     for line in found.wrong:
+        context.log(line)
+    return found
+
+
+@step(repeat="safe", dry_run="skip")
+def drift(context: Context[Services], symbols: list[str]) -> ModelDrift:
+    """Hold the features that recent sessions recorded against the reference of the profile's model, by PSI."""
+    found = look_for_drift(context.project, context.profile, symbols, context.services.clock.now())
+    for line in [*found.failed, *found.warned, *found.unknown, *found.left_out]:
         context.log(line)
     return found
 

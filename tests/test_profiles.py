@@ -41,7 +41,23 @@ def test_nothing_unknown_is_let_in() -> None:
 
 def test_numbers_carry_their_unit() -> None:
     """A number's name says its unit (or that it is a count or a coefficient)."""
-    units = ("_s", "_sec", "_min", "_ms", "_mb", "_usd", "_pct", "_bps", "_polls", "_bars", "_rejects", "bias")
+    units = (
+        "_s",
+        "_sec",
+        "_min",
+        "_ms",
+        "_mb",
+        "_usd",
+        "_pct",
+        "_bps",
+        "_polls",
+        "_bars",
+        "_rejects",
+        "bias",
+        "_psi",
+        "_values",
+        "_days",
+    )
 
     def numbers(schema: dict[str, Any]) -> list[str]:
         found = []

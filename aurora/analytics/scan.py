@@ -94,7 +94,7 @@ def scan(path: Path, poll_sec: Decimal | None) -> Scan:
         tempfile.TemporaryDirectory(prefix="aurora-") as spilled,  # DuckDB's own place would be the project's folder
         duckdb.connect(config={"memory_limit": MEMORY, "threads": 2, "temp_directory": spilled}) as connection,
     ):
-        connection.execute(_LOAD, [_literally(path)])
+        connection.execute(_LOAD, [literally(path)])
         found = Scan(half_line=_ends_in_half_a_line(path))
         _count(connection, found)
         _distribute(connection, found)
@@ -271,6 +271,6 @@ def _ends_in_half_a_line(path: Path) -> bool:
         return file.read(1) != b"\n"
 
 
-def _literally(path: Path) -> str:
+def literally(path: Path) -> str:
     """Return `path` as a pattern that means only itself."""
     return re.sub(r"[*?[]", lambda found: f"[{found[0]}]", str(path))

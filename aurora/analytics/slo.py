@@ -77,12 +77,11 @@ def judge(findings: list[SloFinding]) -> SloVerdict:
 
 def in_words(finding: SloFinding) -> str:
     """Return a finding as one line: name, value, limit, verdict and why."""
-    value, limit = (shown(amount) for amount in (finding.value, finding.limit))
+    value, limit = (_text(amount) for amount in (finding.value, finding.limit))
     return f"{finding.name} {value}, limit {limit} {finding.unit}: {finding.verdict} ({finding.why})"
 
 
-def shown(amount: Decimal | None) -> str:
-    """Return an amount for people; what is not known says so."""
+def _text(amount: Decimal | None) -> str:
     return "unknown" if amount is None else f"{amount:f}"
 
 

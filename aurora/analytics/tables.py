@@ -8,7 +8,7 @@ from typing import Any
 
 from aurora.analytics.period import PeriodRollup
 from aurora.analytics.quantiles import Spread
-from aurora.analytics.slo import SloFinding, shown
+from aurora.analytics.slo import SloFinding
 
 UNKNOWN = "unknown"
 _FIGURES = {
@@ -33,9 +33,9 @@ def rollup_lines(rollup: PeriodRollup, *, markdown: bool) -> Iterator[str]:
     yield f"# {head}" if markdown else head
     verdict = "all of it could be read" if rollup.known else "UNKNOWN: there is none, or not all of it could be read"
     yield from ("", verdict, "") if markdown else (verdict,)
-    rows = [(name, ", ".join(_shown(getattr(rollup, key)) for key in keys)) for name, keys in _FIGURES.items()]
+    rows = [(name, ", ".join(shown(getattr(rollup, key)) for key in keys)) for name, keys in _FIGURES.items()]
     rows += [(f"HOLDs of {hold.symbol}, {hold.kind}", str(hold.polls)) for hold in rollup.holds]
-    yield from _table(("figure", "value"), rows, markdown=markdown)
+    yield from table(("figure", "value"), rows, markdown=markdown)
     yield ""
     spreads = [rollup.slippage_bps, *rollup.slippage_by, rollup.fee_bps, rollup.spread_bps, rollup.quote_age_s]
     names = [
@@ -46,7 +46,7 @@ def rollup_lines(rollup: PeriodRollup, *, markdown: bool) -> Iterator[str]:
         "quote_age_s",
     ]
     pairs = [*zip(names, spreads, strict=True), *((f"{phase.name} ms", phase) for phase in rollup.phases_ms)]
-    yield from _table(
+    yield from table(
         ("spread", "samples", "median", "p95", "p99"), [_row(name, found) for name, found in pairs], markdown=markdown
     )
     if not rollup.slippage_enough:
@@ -64,7 +64,7 @@ def slo_lines(findings: Sequence[SloFinding], profile: str, *, markdown: bool) -
         (found.name, shown(found.value), shown(found.limit), found.unit, _verdict(found), found.why)
         for found in findings
     ]
-    yield from _table(("SLO", "value", "limit", "unit", "verdict", "what"), rows, markdown=markdown)
+    yield from table(("SLO", "value", "limit", "unit", "verdict", "what"), rows, markdown=markdown)
 
 
 def _verdict(found: SloFinding) -> str:
@@ -79,10 +79,11 @@ def _notes(rollup: PeriodRollup) -> Iterator[str]:
 
 
 def _row(name: str, found: Spread) -> tuple[str, ...]:
-    return (name, str(found.samples), _shown(found.p50), _shown(found.p95), _shown(found.p99))
+    return (name, str(found.samples), shown(found.p50), shown(found.p95), shown(found.p99))
 
 
-def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, markdown: bool) -> Iterator[str]:
+def table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, markdown: bool) -> Iterator[str]:
+    """Yield a table's lines, Markdown or plain with columns set under each other."""
     if markdown:
         yield from (f"| {' | '.join(heads)} |", f"|{'---|' * len(heads)}")
         yield from (f"| {' | '.join(cell.strip().replace('|', '/') for cell in row)} |" for row in rows)
@@ -92,7 +93,8 @@ def _table(heads: tuple[str, ...], rows: Sequence[tuple[str, ...]], *, markdown:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """Return a figure as text; None is `unknown`."""
     if value is None:
         return UNKNOWN
     return f"{value:f}" if isinstance(value, Decimal) else str(value)

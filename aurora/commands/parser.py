@@ -42,6 +42,7 @@ SHORT = {
     "completion": "print what makes TAB complete: completion bash|zsh|fish",
     "session": "run one session by hand: paper, shadow, or live on the simulated venue",
     "rollup": "add up recorded sessions: rollup paper|canary|live [--days N] [--format table|md|json]",
+    "drift": "hold the model's features against its reference: drift [look|fit]",
     "gateway": "run a simulated IB Gateway on this machine",
     "cron": "run by schedule: cron --print|--install|--remove",
     "doctor": "look at the set-up: versions, permissions, disk, runbooks, unfinished runs",
@@ -322,6 +323,16 @@ def _rollup(program: str) -> ExactParser:
     return parser
 
 
+def _drift(program: str) -> ExactParser:
+    parser = _plain(program)
+    parser.add_argument("act", nargs="?", choices=("look", "fit"), default="look", help="look (default), or fit anew")
+    parser.add_argument("--symbols", metavar="A,B", help="look: what is to be traded (default: what the reference has)")
+    parser.add_argument("--profile", default="live_canary", metavar="NAME", help="whose model (default live_canary)")
+    parser.add_argument("--days", type=whole_number, metavar="N", help="fit: of how many days (the profile's)")
+    parser.add_argument("--json", action="store_true", help="print one JSON document, for programs")
+    return parser
+
+
 def _gateway(program: str) -> ExactParser:
     parser = _plain(program)
     parser.add_argument("--port", type=whole_number, default=7497, metavar="N", help="where it listens (default 7497)")
@@ -367,6 +378,7 @@ _PARSERS: dict[str, Callable[[str], ExactParser]] = {
     "new": _new,
     "completion": _completion,
     "session": _session,
+    "drift": _drift,
     "rollup": _rollup,
     "gateway": _gateway,
     "cron": _cron,

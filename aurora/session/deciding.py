@@ -57,6 +57,7 @@ class Decider:
             elif not self._settings.models_enabled:
                 poll.note(symbol, "models are off")
             else:
+                poll.asked.append(symbol)
                 features = self._ask(poll, symbol, self._strategy.features, self._bars.mids(symbol))
                 if features is not None:
                     poll.features[symbol] = features

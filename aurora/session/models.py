@@ -10,12 +10,16 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
+from aurora.engine.document import read_document
+from aurora.engine.faults import RunbookError
 from aurora.errors import ProfileError
 from aurora.session.strategy import LinearModel, Model
 
 REGISTRY = "profiles/models.yaml"
+REFERENCE, REFERENCE_SHA256 = "reference", "reference_sha256"
+"""Keys of an entry: the file that drift is measured against, and its sha256. A model trades without them."""
 
 
 @dataclass(frozen=True)
@@ -32,6 +36,31 @@ def open_model(root: Path, registry: object, name: str) -> OpenModel:
 
     Raises ProfileError when the entry is wrong, or what it names is missing, has another sha256 or can't be loaded.
     """
+    entry = _entry(registry, name)
+    source, opener = _KINDS[entry["kind"]]
+    return OpenModel(name, entry["sha256"], opener(root, name, entry[source], entry["sha256"]))
+
+
+def read_registry(root: Path) -> object:
+    """Return the registry's data. Raises RunbookError when it is no YAML."""
+    document = read_document(root / REGISTRY, REGISTRY)
+    if document.faults:
+        raise RunbookError(list(document.faults))
+    return document.data
+
+
+def open_reference(root: Path, registry: object, name: str) -> bytes | None:
+    """Return what the file that the model's drift is measured against holds; None where the entry names none.
+
+    Raises ProfileError when the entry is wrong, or the file is missing or has another sha256.
+    """
+    entry = _entry(registry, name)
+    if REFERENCE not in entry:
+        return None
+    return _checked(name, root / entry[REFERENCE], entry[REFERENCE], entry[REFERENCE_SHA256])
+
+
+def _entry(registry: object, name: str) -> Mapping[str, str]:
     if not isinstance(registry, Mapping) or name not in registry:
         names = ", ".join(map(str, registry)) if isinstance(registry, Mapping) else "none"
         raise ProfileError(
@@ -41,11 +70,16 @@ def open_model(root: Path, registry: object, name: str) -> OpenModel:
     kind = entry.get("kind") if isinstance(entry, Mapping) else None
     if kind not in _KINDS:
         raise _wrong(name, f"its kind was {kind!r}", f"write one of: {', '.join(_KINDS)}")
-    source, opener = _KINDS[kind]
-    wanted = {"kind", source, "sha256"}
-    if set(entry) != wanted or not all(isinstance(value, str) for value in entry.values()):
-        raise _wrong(name, f"it has {', '.join(map(str, entry))}", f"write {', '.join(sorted(wanted))}, each as text")
-    return OpenModel(name, entry["sha256"], opener(root, name, entry[source], entry["sha256"]))
+    wanted = {"kind", _KINDS[kind][0], "sha256"}
+    reference = {REFERENCE, REFERENCE_SHA256} & set(entry)
+    if (
+        set(entry) - reference != wanted
+        or len(reference) == 1
+        or not all(isinstance(each, str) for each in entry.values())
+    ):
+        todo = f"write {', '.join(sorted(wanted))}, each as text; {REFERENCE} and {REFERENCE_SHA256}: both or none"
+        raise _wrong(name, f"it has {', '.join(map(str, entry))}", todo)
+    return cast(Mapping[str, str], entry)
 
 
 @dataclass(frozen=True)

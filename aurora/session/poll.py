@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -25,7 +26,7 @@ class Poll:
 
     step: None while warming up. since: quotes seen after the poll before.
 
-    line: what was wrong with the line to the venue.
+    line: what was wrong with the line to the venue. asked: symbols that the model was to have features of.
     """
 
     number: int
@@ -37,6 +38,7 @@ class Poll:
     quotes: Mapping[str, Quote | None] = field(default_factory=dict)
     holds: dict[str, tuple[Hold, ...]] = field(default_factory=dict)
     notes: dict[str, list[str]] = field(default_factory=dict)
+    asked: list[str] = field(default_factory=list)
     features: dict[str, Mapping[str, float]] = field(default_factory=dict)
     weights: dict[str, Decimal] = field(default_factory=dict)
     orders: list[Order] = field(default_factory=list)
@@ -61,6 +63,18 @@ class Poll:
             },
             "line": {"down": self.line.down, "delayed": self.line.delayed},
             "notes": self.notes,
+            "features": {symbol: _features_as_json(self.features.get(symbol)) for symbol in self.asked},
             "weights": self.weights,
             "decisions": [decision_as_json(decision) for decision in self.decisions],
         }
+
+
+def _features_as_json(features: Mapping[str, float] | None) -> dict[str, float | None] | None:
+    """Return features to six places; one that is no finite number is null, and so is the answer that never came."""
+    if features is None:
+        return None
+    return {name: round(value, 6) if _is_finite(value) else None for name, value in features.items()}
+
+
+def _is_finite(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)

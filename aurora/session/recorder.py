@@ -2,8 +2,8 @@
 
     session.opened   schema, session, mode, venue, quotes, realtime, symbols, model, settings, profile, versions
     poll             n, step (null while warming up), due, at, quotes, since (quotes seen between this poll and the one
-                     before), holds, notes, weights, decisions, orders (that ended), fills, positions, cash,
-                     anomalies and fallbacks so far, phase_times_ms (`record`: of the poll before)
+                     before), holds, notes, features, weights, decisions, orders (that ended), fills, positions,
+                     cash, anomalies and fallbacks so far, phase_times_ms (`record`: of the poll before)
     flatten          at, since, decisions, orders, fills, positions, cash, flat, reason
     session.closed   at, result
 

@@ -145,7 +145,8 @@ def test_signal_before_anything_started(desk: Lab) -> None:
     desk.book("\n    steps:\n      - {id: a, uses: lab.work}\n      - {id: b, uses: lab.once}\n")
     for milliseconds in (0, 10, 30, 80):
         before = set(desk.project.runs.glob("2*"))
-        process = desk.spawn("runbook", "book")
+        # Python's own import, broken off between opening a file and its `with`, warns that it was left open.
+        process = desk.spawn("runbook", "book", env={"PYTHONWARNINGS": "error,ignore::ResourceWarning"})
         while not set(desk.project.runs.glob("2*")) - before and process.poll() is None:
             time.sleep(0.001)
         time.sleep(milliseconds / 1000)

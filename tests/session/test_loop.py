@@ -400,6 +400,7 @@ def test_features_that_fail_are_a_fallback(tmp_path: Path) -> None:
 
     ran = run(tmp_path, model=NoFeatures())
     assert (ran.result.fallbacks, ran.result.bars_decided) == (1, 0)
+    assert [line["features"] for line in ran.polls if line["features"]] == [{"SPY": None}]
 
 
 def test_price_that_is_no_number_locks_out(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from aurora.errors import ProfileError
-from aurora.session.models import REGISTRY, open_model
+from aurora.session.models import REGISTRY, open_model, open_reference
 from aurora.session.strategy import FEATURES, ScoreStrategy
 from tests.session.test_loop import run
 from tests.trading import ROOT
@@ -83,6 +83,9 @@ def test_changed_module_is_not_run(tmp_path: Path, module: Path) -> None:
         (COEFFICIENTS, {"sha256": None}, "it has kind, artifact"),
         (COEFFICIENTS, {"sha256": 12}, "each as text"),
         (COEFFICIENTS, {"extra": "x"}, "it has kind, artifact, sha256, extra"),
+        (COEFFICIENTS, {"reference": "r.json"}, "it has kind, artifact, sha256, reference."),
+        (COEFFICIENTS, {"reference_sha256": "0"}, "it has kind, artifact, sha256, reference_sha256."),
+        (COEFFICIENTS, {"reference": 1, "reference_sha256": "0"}, "as text"),
         (COEFFICIENTS, {"artifact": "gone.json"}, "gone.json can't be read"),
         ({"momentum": 1.0}, {}, "no feature 'momentum'"),
         ({"bias": "1"}, {}, "not a map of names to finite numbers"),
@@ -142,3 +145,19 @@ def test_score_that_is_no_number_locks_out(tmp_path: Path, score: Any) -> None:
     assert (ran.result.fallbacks, ran.result.locked_out, ran.result.orders) == (1, True, 0)
     assert "ValueError: the score was" in ran.result.anomalies[0]
     assert ran.lines[0]["model"] == "odd"
+
+
+def test_reference_is_read_by_its_sha256(tmp_path: Path) -> None:
+    """A model trades with and without a reference; one that is gone or was changed is refused when it is asked for."""
+    assert open_reference(tmp_path, register(tmp_path), "mine") is None
+    raw = b"{}"
+    (tmp_path / "r.json").write_bytes(raw)
+    registry = register(tmp_path, reference="r.json", reference_sha256=hashlib.sha256(raw).hexdigest())
+    assert open_model(tmp_path, registry, "mine").name == "mine"
+    assert open_reference(tmp_path, registry, "mine") == raw
+    (tmp_path / "r.json").write_bytes(b"{ }")
+    with pytest.raises(ProfileError, match=r"the sha256 of r\.json is"):
+        open_reference(tmp_path, registry, "mine")
+    (tmp_path / "r.json").unlink()
+    with pytest.raises(ProfileError, match=r"r\.json can't be read"):
+        open_reference(tmp_path, registry, "mine")

@@ -20,3 +20,10 @@ def test_poll_is_told_with_what_it_saw_and_why() -> None:
     assert line["quotes"]["TSLA"] is None
     assert line["holds"] == {"TSLA": [{"kind": "missed", "reason": "TSLA: no quote has come"}]}
     assert line["notes"] == {"SPY": ["warming up", "models are off"]}
+
+
+def test_features_are_told_of_each_symbol_that_was_asked_about() -> None:
+    """Six places; what is no finite number is null, and so is an answer that never came: both count as missing."""
+    poll = Poll(3, START, START, asked=["SPY", "TSLA"])
+    poll.features["SPY"] = {"fast": 1.23456789, "odd": float("nan"), "wide": float("inf")}
+    assert poll.as_json()["features"] == {"SPY": {"fast": 1.234568, "odd": None, "wide": None}, "TSLA": None}

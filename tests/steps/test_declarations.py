@@ -37,6 +37,7 @@ def test_the_steps_are_known() -> None:
     assert sorted(USES) == [
         "checks.datasanity",
         "checks.draft",
+        "checks.drift",
         "checks.golden",
         "checks.keep",
         "checks.model_eval",

@@ -1,0 +1,135 @@
+"""Drift: how far the features of recent sessions are from those of a reference, by the population stability index.
+
+PSI = Σ (a − e) · ln(a / e) over bins, e the reference's share of a bin and a the share of it today. Ten bins by the
+reference's deciles; the outer ones are open, so that nothing falls outside. A value that fills several deciles (a
+constant feature, a return of exactly zero) has a bin of its own.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+
+EMPTY_SHARE = 1e-4
+"""What an empty bin counts as: its logarithm would be infinite."""
+DECILES = tuple(number / 10 for number in range(1, 10))
+
+
+class Verdict(StrEnum):
+    """What a feature's PSI says."""
+
+    STEADY = "steady"
+    WARN = "warn"
+    FAIL = "fail"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True)
+class FeatureReference:
+    """A feature as it was: counts of `len(edges) + 1` bins; the bin of an edge is the one that ends with it."""
+
+    edges: tuple[float, ...]
+    counts: tuple[int, ...]
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class FeatureSample:
+    """A feature as it is now: asked for so often, `counts` of its finite values by the reference's bins.
+
+    outside: of these, below the reference's lowest value or above its highest.
+    """
+
+    asked: int
+    counts: tuple[int, ...]
+    outside: int
+
+
+@dataclass(frozen=True)
+class DriftLimits:
+    """From when a PSI is worth a warning, and fails; how many values it takes; how many may be missing, in percent."""
+
+    warn_psi: Decimal
+    fail_psi: Decimal
+    min_values: int
+    max_missing_pct: Decimal
+
+
+@dataclass(frozen=True)
+class FeatureDrift:
+    """What became of one feature. psi is None where it is unknown; shares in percent, None where nothing was asked."""
+
+    feature: str
+    verdict: Verdict
+    samples: int
+    psi: Decimal | None
+    missing_pct: Decimal | None
+    outside_pct: Decimal | None
+    why: str
+
+
+def bin_edges(deciles: Sequence[float]) -> tuple[float, ...]:
+    """Return rising edges from deciles; a value that is several of them gets a bin of its own."""
+    edges = set(deciles)
+    edges |= {math.nextafter(value, -math.inf) for value in edges if deciles.count(value) > 1}
+    return tuple(sorted(edges))
+
+
+def psi(expected: Sequence[int], actual: Sequence[int]) -> float | None:
+    """Return the population stability index of two counts by the same bins; None when either is empty.
+
+    Raises ValueError when they are not of the same bins.
+    """
+    if len(expected) != len(actual):
+        raise ValueError(f"{len(expected)} bins beside {len(actual)}: they are of the same bins")
+    if not sum(expected) or not sum(actual):
+        return None
+    pairs = zip(_shares(expected), _shares(actual), strict=True)
+    return math.fsum((now - was) * math.log(now / was) for was, now in pairs)
+
+
+def judge_feature(name: str, reference: FeatureReference, sample: FeatureSample, limits: DriftLimits) -> FeatureDrift:
+    """Hold a sample against its reference. Fewer values than `min_values` are no proof: unknown."""
+    count = sum(sample.counts)
+    missing = _percent(sample.asked - count, sample.asked)
+    outside = _percent(sample.outside, count)
+    found = psi(reference.counts, sample.counts)
+    rounded = None if found is None else Decimal(str(round(found, 4)))
+    verdict, why = _verdict(rounded, count, missing, limits)
+    return FeatureDrift(name, verdict, count, rounded, missing, outside, why)
+
+
+def judge_features(
+    references: Mapping[str, FeatureReference], samples: Mapping[str, FeatureSample], limits: DriftLimits
+) -> list[FeatureDrift]:
+    """Judge each feature of the reference; one without a sample is unknown."""
+    return [judge_feature(name, was, samples.get(name) or _nothing(was), limits) for name, was in references.items()]
+
+
+def _verdict(psi: Decimal | None, count: int, missing: Decimal | None, limits: DriftLimits) -> tuple[Verdict, str]:
+    if missing is not None and missing > limits.max_missing_pct:
+        return Verdict.FAIL, f"{missing} % of its values are missing, limit {limits.max_missing_pct} %"
+    if count < limits.min_values or psi is None:
+        return Verdict.UNKNOWN, f"{count} values; it takes {limits.min_values}"
+    if psi >= limits.fail_psi:
+        return Verdict.FAIL, f"PSI {psi}, it fails from {limits.fail_psi}"
+    if psi >= limits.warn_psi:
+        return Verdict.WARN, f"PSI {psi}, a warning from {limits.warn_psi}"
+    return Verdict.STEADY, ""
+
+
+def _nothing(reference: FeatureReference) -> FeatureSample:
+    return FeatureSample(0, (0,) * len(reference.counts), 0)
+
+
+def _shares(counts: Sequence[int]) -> list[float]:
+    total = sum(counts)
+    return [max(count / total, EMPTY_SHARE) for count in counts]
+
+
+def _percent(part: int, whole: int) -> Decimal | None:
+    return round(Decimal(part) * 100 / whole, 3) if whole else None
