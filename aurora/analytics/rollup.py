@@ -44,8 +44,10 @@ class SessionRollup:
     closed:           the record ends as a session ends; false: it was killed.
     orders, blocked:  let through, and stopped, by the router. holds: polls by symbol and tripwire.
     notional_usd:     what counted towards the daily cap; notional_cap_usd: the cap. opened_usd: the part that opened.
+    day_notional_usd: the day's, with that of its sessions before, as this one's end told it; None where it did not.
     fees_usd:         commissions that were told; fees_missing: fills whose commission was not.
-    largest_trade_usd: the biggest opening order as it was counted at send; trade_cap_usd: the cap.
+    largest_trade_usd: the biggest opening order as it was counted at send; trade_cap_usd: the cap. Of both caps
+        the stricter one counts: what was asked for, or what the record says that the session was held to.
     within_caps:      both caps were kept, and breaches is empty.
     slippage_enough:  there were at least twenty fills; fewer say little.
     heartbeat_gaps:   waits between two polls of over two intervals; None where times or interval are not on record.
@@ -68,6 +70,7 @@ class SessionRollup:
     turnover_usd: Decimal
     notional_usd: Decimal
     notional_cap_usd: Decimal
+    day_notional_usd: Decimal | None
     opened_usd: Decimal
     largest_trade_usd: Decimal
     trade_cap_usd: Decimal
@@ -208,11 +211,14 @@ def _damaged(path: Path, number: int, what: str) -> RecordError:
 def _rollup(sums: Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRollup:
     # Kept whole: one line a figure, in the order of the fields.
     notional, opened, largest = amounts(sums)
+    trade_cap = _stricter(trade_cap, sums.header, "per_trade_notional_usd")
+    notional_cap = _stricter(notional_cap, sums.header, "notional_daily_cap_usd")
     breaches = _breaches(notional, notional_cap, largest, trade_cap)
     slippage = [slippage_bps(fill, sums.decisions[fill["ref"]]) for fill in sums.fills]
     told = [fill for fill in sums.fills if fill["fee"] is not None]
     fees = [Decimal(fill["fee"]) / (fill["quantity"] * Decimal(fill["price"])) * 10_000 for fill in told]
     header, closed = sums.header, sums.closed
+    day_notional = None if closed is None or "notional_usd" not in closed else Decimal(closed["notional_usd"])
     return SessionRollup(
         mode=header["mode"],
         venue=header["venue"],
@@ -230,6 +236,7 @@ def _rollup(sums: Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRol
         turnover_usd=sum((fill["quantity"] * Decimal(fill["price"]) for fill in sums.fills), Decimal(0)),
         notional_usd=notional,
         notional_cap_usd=notional_cap,
+        day_notional_usd=None if day_notional is None else max(notional, day_notional),
         opened_usd=opened,
         largest_trade_usd=largest,
         trade_cap_usd=trade_cap,
@@ -249,6 +256,11 @@ def _rollup(sums: Sums, trade_cap: Decimal, notional_cap: Decimal) -> SessionRol
         positions=[Holding(symbol, quantity) for symbol, quantity in sorted(sums.positions.items())],
         cash_usd=sums.cash,
     )
+
+
+def _stricter(cap: Decimal, header: Mapping[str, Any], key: str) -> Decimal:
+    """Return the cap that was asked for, or the record's own when that is less: the account was worth less that day."""
+    return min(cap, Decimal(header.get("limits", {}).get(key, cap)))
 
 
 def _gaps(sums: Sums) -> int | None:

@@ -95,7 +95,7 @@ def session_findings(rollup: SessionRollup, profile: Profile) -> list[SloFinding
         _heartbeats(rollup.heartbeat_gaps),
         _holds(rollup.hold_share_pct, profile, "the most held symbol's polls"),
         _Figure("trade_notional", rollup.largest_trade_usd, rollup.trade_cap_usd, "USD", _TRADE, blocks=True),
-        _Figure("daily_notional", rollup.notional_usd, rollup.notional_cap_usd, "USD", _DAY, blocks=True),
+        _Figure("daily_notional", rollup.day_notional_usd, rollup.notional_cap_usd, "USD", _DAY, blocks=True),
         *_costs(
             rollup.fills,
             rollup.fees_missing,

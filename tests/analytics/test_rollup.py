@@ -144,6 +144,27 @@ def test_twenty_fills_are_enough(roll: Callable[..., SessionRollup]) -> None:
     assert rollup.fee_p95_bps == pytest.approx(Decimal("19.996"))
 
 
+def test_the_stricter_cap_counts(roll: Callable[..., SessionRollup]) -> None:
+    """Capital is frozen by the day's first session: a session held to less has that for its cap, never more."""
+    for own, cap in (("400", 400), ("90000", 1000)):
+        header = {**HEADER, "limits": {"per_trade_notional_usd": own, "notional_daily_cap_usd": "450"}}
+        rollup = roll(header, poll(decisions=[decision("a-1")]), FLATTEN, CLOSED)
+        assert [rollup.trade_cap_usd, rollup.notional_cap_usd] == [cap, 450]
+        assert not rollup.within_caps
+    with pytest.raises(RecordError, match="can't be computed"):
+        roll({**HEADER, "limits": {"per_trade_notional_usd": "much"}}, poll(), CLOSED)
+
+
+def test_the_days_notional_is_what_the_session_told_at_its_end(roll: Callable[..., SessionRollup]) -> None:
+    """Sessions of a day share its cap, and each tells the day's sum; never less than its own record, never a guess."""
+    bought = poll(decisions=[decision("a-1")])
+    own = roll(HEADER, bought, FLATTEN, CLOSED).notional_usd
+    for told, day in (("4000", 4000), ("0", own), (None, None)):
+        result = {"anomalies": []} if told is None else {"anomalies": [], "notional_usd": told}
+        assert roll(HEADER, bought, FLATTEN, {**CLOSED, "result": result}).day_notional_usd == day
+    assert roll(HEADER, bought).day_notional_usd is None
+
+
 def test_nothing_traded_has_no_slippage(roll: Callable[..., SessionRollup]) -> None:
     """Of no fills, slippage and fees are unknown, not zero."""
     rollup = roll(HEADER, FLATTEN, CLOSED)
