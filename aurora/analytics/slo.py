@@ -8,10 +8,10 @@ heartbeats, HOLDs, slippage and fees advise (trading rules 11 and 17: what grows
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Literal
+from typing import Any, Literal
 
 from aurora.analytics.period import PeriodRollup
 from aurora.analytics.rollup import ENOUGH_FILLS, SessionRollup
@@ -135,9 +135,15 @@ _TRADE = "largest opening order as it was sent, against the cap a trade"
 _DAY = "all that was sent, as the router counts it, against the daily cap"
 
 
+def _section(profile: Profile, name: str) -> Mapping[str, Any]:
+    """Return a part of a profile; an empty one where a project's profiles have none."""
+    section = profile.values.get(name)
+    return section if isinstance(section, Mapping) else {}
+
+
 def _loop(p95_ms: Decimal | None, profile: Profile) -> _Figure:
     what = "p95 of a loop's own time; under the limit, not at it"
-    return _Figure("loop_p95", p95_ms, profile.slo.get("loop_p95_ms"), "ms", what, below=True)
+    return _Figure("loop_p95", p95_ms, _section(profile, "slo").get("loop_p95_ms"), "ms", what, below=True)
 
 
 def _heartbeats(gaps: int | None) -> _Figure:
@@ -145,14 +151,14 @@ def _heartbeats(gaps: int | None) -> _Figure:
 
 
 def _holds(share_pct: Decimal | None, profile: Profile, of: str) -> _Figure:
-    return _Figure("hold_share", share_pct, profile.slo.get("max_hold_share_pct"), "%", f"HOLDs, of {of}")
+    return _Figure("hold_share", share_pct, _section(profile, "slo").get("max_hold_share_pct"), "%", f"HOLDs, of {of}")
 
 
 def _costs(
     fills: int, fees_missing: int, bps: tuple[Decimal | None, Decimal | None, Decimal | None], profile: Profile
 ) -> Iterator[_Figure]:
     median, p95, fee = bps
-    risk, slo = profile.risk, profile.slo
+    risk, slo = _section(profile, "risk"), _section(profile, "slo")
     few = "" if fills >= ENOUGH_FILLS else f"{fills} fills; fewer than {ENOUGH_FILLS} say little"
     untold = f"the commissions of {fees_missing} fills were not told" if fees_missing else ""
     limit, what = _with_tolerance("median", risk.get("slippage_bps"), slo.get("slippage_tolerance_bps"))

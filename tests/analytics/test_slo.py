@@ -11,7 +11,7 @@ from aurora.analytics.quantiles import Spread
 from aurora.analytics.rollup import SessionRollup
 from aurora.analytics.slo import SloFinding, judge, period_findings, session_findings
 from aurora.analytics.tables import slo_lines
-from aurora.profile import Profile
+from aurora.profile import Profile, Section
 from tests.trading import START, make_profile
 
 BLOCKS = {"trade_notional", "daily_notional", "fallbacks", "anomalies", "unreconciled"}
@@ -182,6 +182,13 @@ def test_a_profile_that_promises_nothing_is_not_met() -> None:
     older = replace(profile, values=type(profile.values)({**profile.values.plain(), "slo": slo}))
     found = named(session_findings(session(), older), "slippage_p95")
     assert (found.verdict, found.limit, found.why) == ("unknown", None, "the profile promises nothing here")
+
+
+def test_a_profile_without_the_sections_is_not_met() -> None:
+    """A project whose profiles know no SLOs gets unknowns where a limit would be theirs, and no traceback."""
+    bare = replace(make_profile(), values=Section({"mode": "paper"}))
+    unknown = {found.name for found in period_findings(period(), bare) if found.verdict == "unknown"}
+    assert unknown == {"loop_p95", "hold_share", "slippage_median", "slippage_p95", "fee_p95"}
 
 
 def test_tolerances_are_the_profiles() -> None:
