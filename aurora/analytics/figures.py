@@ -97,7 +97,8 @@ def _slippage(series: Series, expected: float | None) -> Drawing:
 
     def fill(axes: Axes) -> None:
         bins = min(_MOST_BINS, max(8, len(values) // 2))
-        axes.hist(values, bins=bins, color=FILL, edgecolor=LINE, linewidth=0.8)
+        counts, *_ = axes.hist(values, bins=bins, color=FILL, edgecolor=LINE, linewidth=0.8)
+        axes.set_ylim(0, float(max(counts)) * 1.3)  # room for the legend
         axes.axvline(median, color=LINE, linewidth=1.6, label=f"median {median:.2f}")
         if expected is not None:
             axes.axvline(expected, color=WARN, linewidth=1.6, linestyle="--", label=f"expected {expected:g}")
