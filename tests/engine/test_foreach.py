@@ -121,7 +121,7 @@ def test_a_retry_beside_a_failed_item_is_given_up(lab: Lab) -> None:
         as: n
         concurrency: 2
         with: {good: "{{ n }}"}
-        retry: {max_attempts: 2, delay: 30s, on: [ConnectionError]}
+        retry: {max_attempts: 2, delay: 8s, on: [ConnectionError]}
       - {id: b, needs: [], uses: lab.boom_after, with: {name: go}}
     """)
     ran = lab.run(listener=Recorder().touch(lab.root / "go", "step.retrying", "a[0]", "a[1]"))
