@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import json
-import shutil
 from pathlib import Path
 
-import pytest
-
-from tests.commands.test_exits import project as linked
+from tests.commands.test_exits import project
 from tests.commands.test_stops import piped
-from tests.trading import ROOT
 
-__all__ = ["linked"]
+__all__ = ["project"]
 SIM = ("--profile", "sim")
-
-
-@pytest.fixture
-def project(linked: Path) -> Path:
-    """Return a project whose profiles are a copy: a fit writes them."""
-    (linked / "profiles").unlink()
-    shutil.copytree(ROOT / "profiles", linked / "profiles")
-    return linked
 
 
 def test_fit_then_look(project: Path) -> None:

@@ -32,7 +32,7 @@ sys.exit(main(sys.argv[1:]))
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """Return a project with the shipped profiles and nothing else: no runbook, no key, no record."""
-    (tmp_path / "profiles").symlink_to(ROOT / "profiles")
+    shutil.copytree(ROOT / "profiles", tmp_path / "profiles")
     (tmp_path / "runbooks").mkdir()
     return tmp_path
 
@@ -82,8 +82,6 @@ def test_market_orders_want_a_person(project: Path) -> None:
 
 def test_account_that_is_shared_wants_its_symbols_named(project: Path) -> None:
     """Rule 2: on an account that is not dedicated nothing is flattened that nobody named."""
-    (project / "profiles").unlink()
-    shutil.copytree(ROOT / "profiles", project / "profiles")
     (project / "profiles/shared.yaml").write_text("extends: sim\naccount: {dedicated: false}\nmode: shadow\n")
     done = piped(project, "flatten", "--profile", "shared")
     assert done.returncode == 2
