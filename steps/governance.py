@@ -6,6 +6,7 @@ from aurora.engine.context import Context
 from aurora.engine.registry import step
 from aurora.governance.flips import Flipped, GovernanceLook, look_at_checks
 from aurora.governance.flips import flip as turn_over
+from aurora.governance.promotion import Promotion, look_at_week
 from aurora.session.services import Services
 
 
@@ -18,6 +19,17 @@ def look(context: Context[Services], check: str = "") -> GovernanceLook:
     if found.check:
         context.log(f"proposed: {found.check} to {found.to}: {found.why}")
     for line in [*(f"  {each}" for each in found.evidence), *(f"also ready: {each}" for each in found.others)]:
+        context.log(line)
+    return found
+
+
+@step(repeat="safe", dry_run="skip")
+def promotion(context: Context[Services], symbols: list[str]) -> Promotion:
+    """Look whether a week of sealed sessions counts for going live with the profile, its model and `symbols`."""
+    services = context.services
+    model = services.strategy().name
+    found = look_at_week(context.project, context.profile, symbols, model, services.clock.now())
+    for line in [*found.days, *(f"missing: {each}" for each in found.missing)]:
         context.log(line)
     return found
 

@@ -11,14 +11,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from aurora.errors import AuroraError
-from aurora.evidence.archive import sealed_folder
-from aurora.evidence.ledger import LedgerText, read_ledger_text
-from aurora.evidence.verification import verify
 from aurora.housekeeping.machine import Code
-from aurora.journal import Event, read_journal
+from aurora.housekeeping.sealed import SESSIONS, ended_steps, read_events, read_sealed, unclean_session
+from aurora.journal import Event
 
-SESSIONS = ("session.paper", "session.shadow", "session.live")
 CODE = "machine.code"
 _LOOKED_AT = 20
 """Runs that are read for the code that was warmed up, newest first."""
@@ -52,7 +48,7 @@ class WarmedUp:
 
 def read_week(runs: Path, venue: str, now: datetime, days: int) -> Week:
     """Look at the sessions of runs on `venue` that were sealed in the last `days` days; dry runs are none."""
-    ledger, wrong = _ledger(runs)
+    ledger, wrong = read_sealed(runs)
     if ledger is None:
         return Week(False, 0, 0, [], wrong)
     since = now - timedelta(days=days)
@@ -60,77 +56,36 @@ def read_week(runs: Path, venue: str, now: datetime, days: int) -> Week:
     for run, event in ledger.sealed.items():
         if not since <= datetime.fromisoformat(event.ts) <= now + timedelta(minutes=5):
             continue
-        events = _events(runs, run)
+        events = read_events(runs, run)
         if isinstance(events, str):
             unread += 1
             unclean.append(f"{run}: {events}")
             continue
         if events[0].data["venue"] != venue or events[0].data.get("dry_run"):
             continue
-        for step, end in _ended(events, SESSIONS):
+        for step, end in ended_steps(events, SESSIONS):
             sessions += 1
             dates.add(end.ts[:10])
-            unclean += [f"{run}: {step}: {why}"] if (why := _unclean(end.data)) else []
+            unclean += [f"{run}: {step}: {why}"] if (why := unclean_session(end.data)) else []
     return Week(unread == 0, sessions, len(dates), unclean, f"{sessions} sessions since {since:%Y-%m-%d %H:%MZ}")
 
 
 def compare_with_warmed_up(runs: Path, runbook: str, profile_digest: str, code: Code) -> WarmedUp:
     """Compare `code` with that of the newest sealed run of `runbook` that was green or amber with the same profile."""
-    ledger, wrong = _ledger(runs)
+    ledger, wrong = read_sealed(runs)
     if ledger is None:
         return WarmedUp(False, False, [], "", wrong)
     sealed = [run for run, event in ledger.sealed.items() if runbook in event.data.get("runbooks", ())]
     for run in sealed[: -_LOOKED_AT - 1 : -1]:
-        events = _events(runs, run)
+        events = read_events(runs, run)
         if isinstance(events, str) or not _counts(events, runbook, profile_digest):
             continue
-        then = next((end.data["outputs"] for _, end in _ended(events, (CODE,)) if end.data.get("outputs")), None)
+        then = next((end.data["outputs"] for _, end in ended_steps(events, (CODE,)) if end.data.get("outputs")), None)
         if then is None:
             return WarmedUp(False, False, [], run, f"{run} has no code on record: warm up again")
         found = list(_differences(then, code))
         return WarmedUp(True, not found, found, run, f"compared with {run}")
     return WarmedUp(False, False, [], "", f"no {runbook} with this profile is sealed, green and verifies: warm up")
-
-
-def _ledger(runs: Path) -> tuple[LedgerText | None, str]:
-    try:
-        if not (runs / "ledger.jsonl").exists():
-            return None, "there are no records yet"
-        found = [finding for finding in verify(runs, ()).findings if not finding.is_note]
-        return (None, f"the ledger does not verify: {found[0].what}") if found else (read_ledger_text(runs), "")
-    except AuroraError as error:
-        return None, f"the ledger can't be verified: {error.what}"
-
-
-def _events(runs: Path, run: str) -> Sequence[Event] | str:
-    """Return the journal of a run that verifies, or why it can't be leant on."""
-    try:
-        wrong = [finding for finding in verify(runs, [run], renders=False).findings if not finding.is_note]
-        if wrong:
-            return f"it does not verify: {wrong[0].what}"
-        with sealed_folder(runs, run) as folder:
-            return read_journal(folder / "journal.jsonl").events
-    except (AuroraError, OSError) as error:
-        return f"it can't be read: {error.what if isinstance(error, AuroraError) else error.strerror}"
-
-
-def _ended(events: Sequence[Event], uses: Sequence[str]) -> Iterator[tuple[str, Event]]:
-    """Yield the steps that call one of the functions `uses`, as each ended last and was not left out."""
-    ours = {entry["id"] for entry in events[0].data["plan"] if entry.get("uses") in uses}
-    last = {event.data["step"]: event for event in events if event.type == "step.finished"}
-    for step, end in last.items():
-        if step in ours and end.data["status"] not in ("skipped", "omitted") and not end.data.get("simulated"):
-            yield step, end
-
-
-def _unclean(end: Mapping[str, Any]) -> str:
-    outputs = end.get("outputs")
-    if not isinstance(outputs, Mapping) or not {"anomalies", "fallbacks", "flat"} <= outputs.keys():
-        return f"{end['status']}, and what it came to is not known"
-    said = [f"{len(outputs['anomalies'])} anomalies: {outputs['anomalies'][0]}"] if outputs["anomalies"] else []
-    said += [f"{outputs['fallbacks']} fallbacks"] if outputs["fallbacks"] != 0 else []
-    said += ["it did not end flat"] if outputs["flat"] is not True else []
-    return "; ".join(said) or ("" if end["status"] == "passed" else f"it was {end['status']}")
 
 
 def _counts(events: Sequence[Event], runbook: str, digest: str) -> bool:

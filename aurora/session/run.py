@@ -23,6 +23,7 @@ from aurora.market.mode import Mode
 from aurora.risk.circuit_breaker import CircuitBreaker
 from aurora.risk.kill_watch import KillWatch
 from aurora.risk.lockout import Lockout
+from aurora.risk.loosening import limits_of
 from aurora.session.account import account_id
 from aurora.session.heartbeat import Heartbeat, require_dead_man
 from aurora.session.loop import Session
@@ -209,7 +210,7 @@ def _header(services: Services, session: Session, source: WatchedQuotes, session
         "realtime": source.realtime,
         "symbols": list(settings.symbols),
         "model": model,
-        "profile": {"name": profile.name, "digest": profile.digest},
+        "profile": {"name": profile.name, "digest": profile.digest, "limits": limits_of(profile)},
         "settings": {
             "poll_sec": settings.poll_sec,
             "steps": settings.steps,
