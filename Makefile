@@ -21,6 +21,8 @@ CLIENTS := $(CLIENTS_VENV)/stamp
 PIP  := $(BIN)/python -m pip --disable-pip-version-check --quiet install
 # Wheels only: a source distribution would fetch a build backend that no hash covers.
 LOCKED := --require-hashes --no-deps --only-binary :all: --requirement
+# Tests wait for processes and sockets as much as they compute: one worker more than there are processors.
+WORKERS = $$($(BIN)/python -c 'import os; print(min(4, (os.cpu_count() or 1) + 1))')
 COMPILE = $(BIN)/python -m compileall -q aurora steps tasks.py
 
 .DEFAULT_GOAL := help
@@ -61,14 +63,14 @@ maintenance: $(RUN) ## Run the day's maintenance; PROFILE=paper_account, QUOTES=
 
 test: $(DEV) ## Run the tests; ARGS="-k journal"
 	@$(COMPILE)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) $(ARGS)
 
 conformance: $(CLIENTS) ## Drive the gateway and the adapter with ib_insync, and the gateway with the official client
-	AURORA_CONFORMANCE=1 $(CLIENTS_BIN)/python -m pytest -n auto --maxprocesses 4 tests/gateway tests/ibkr tests/contracts $(ARGS)
+	AURORA_CONFORMANCE=1 $(CLIENTS_BIN)/python -m pytest -n $(WORKERS) tests/gateway tests/ibkr tests/contracts $(ARGS)
 
 nightly: $(DEV) ## Run all tests, the long ones too
 	@$(COMPILE)
-	$(BIN)/python -m pytest -n auto --maxprocesses 4 -m "nightly or not nightly" $(ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) -m "nightly or not nightly" $(ARGS)
 
 check: $(DEV) ## Style, types, layers, and the shipped runbooks
 	$(BIN)/ruff check .

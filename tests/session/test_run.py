@@ -11,6 +11,7 @@ import pytest
 from aurora.desk import Desk
 from aurora.errors import ProfileError, RecordError, SafetyStop, UsageError, VenueRefusal
 from aurora.market.mode import Mode
+from aurora.risk.loosening import limits_of
 from aurora.session.result import SessionResult
 from aurora.session.run import Attempt, run_session, shown_path
 from aurora.session.settings import SessionRequest
@@ -98,7 +99,8 @@ def test_header_and_result_frame_the_record(tmp_path: Path) -> None:
     assert types == ["session.opened", *["poll"] * result.polls, "flatten", "session.closed"]
     header = lines[0]
     assert (header["mode"], header["venue"], header["quotes"]) == ("live", "simulated", "dummy:seed=7")
-    assert header["profile"] == {"name": "sim", "digest": make_profile("sim").digest}
+    profile = make_profile("sim")
+    assert header["profile"] == {"name": "sim", "digest": profile.digest, "limits": limits_of(profile)}
     assert lines[-1]["result"]["flat"] is True
     assert list(lines[1]["phase_times_ms"]) == ["quotes", "tripwires", "features", "predict", "risk", "route", "record"]
 
