@@ -6,7 +6,7 @@ from aurora.engine.context import Context
 from aurora.engine.registry import step
 from aurora.governance.flips import Flipped, GovernanceLook, look_at_checks
 from aurora.governance.flips import flip as turn_over
-from aurora.governance.promotion import Promotion, look_at_week
+from aurora.governance.promotion import Promoted, Promotion, compare_with_promoted, look_at_week
 from aurora.session.services import Services
 
 
@@ -31,6 +31,15 @@ def promotion(context: Context[Services], symbols: list[str]) -> Promotion:
     found = look_at_week(context.project, context.profile, symbols, model, services.clock.now())
     for line in [*found.days, *(f"missing: {each}" for each in found.missing)]:
         context.log(line)
+    return found
+
+
+@step(repeat="safe")
+def promoted(context: Context[Services], symbols: list[str], days: int = 30) -> Promoted:
+    """Compare what would go live with what was promoted in the last days: symbols, model, code, and looser limits."""
+    services, model = context.services, context.services.strategy().name
+    found = compare_with_promoted(context.project, context.profile, symbols, model, services.clock.now(), days)
+    context.log(found.note)
     return found
 
 

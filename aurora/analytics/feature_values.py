@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -27,11 +28,20 @@ class FeatureValues(AbstractContextManager["FeatureValues"]):
     def __init__(self) -> None:
         import duckdb  # noqa: PLC0415 - 40 ms and 60 MB that only rollups and drift need
 
-        self._connection = duckdb.connect(config={"memory_limit": MEMORY, "threads": 2})
+        self._spilled = tempfile.TemporaryDirectory(
+            prefix="aurora-"
+        )  # DuckDB's own place would be the project's folder
+        config: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": MEMORY,
+            "threads": 2,
+            "temp_directory": self._spilled.name,
+        }
+        self._connection = duckdb.connect(config=config)
         self._connection.execute("CREATE TEMP TABLE answers (features MAP(VARCHAR, DOUBLE))")
 
     def __exit__(self, *_: object) -> None:
         self._connection.close()
+        self._spilled.cleanup()
 
     def add(self, path: Path) -> Added:
         """Take the answers of a record in. Raises duckdb.Error when the file can't be read, OSError when it is gone."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -10,7 +11,7 @@ from pathlib import Path
 
 from aurora.analytics.drift import DriftLimits, FeatureDrift, Verdict, judge_features
 from aurora.analytics.feature_values import FeatureValues
-from aurora.analytics.recordings import Recording, find_recordings
+from aurora.analytics.recordings import Recording, unpacked_recordings
 from aurora.checks.drift_reference import FIT, Reference, read_reference
 from aurora.clock import iso
 from aurora.errors import OperatorError
@@ -50,9 +51,9 @@ def look_for_drift(root: Path, profile: Profile, symbols: Sequence[str], now: da
         return ModelDrift(model, known=False, unknown=[f"{trouble}; {FIT}"])
     assert reference is not None
     names = list(reference.features)
-    with FeatureValues() as values:
+    with ExitStack() as stack, FeatureValues() as values:
         pool = _Pool(values, reference.realtime, set(reference.symbols), Decimal(reference.poll_sec))
-        for recording in _newest_first(root, now, int(profile.models.drift.window_days), pool.left_out):
+        for recording in _newest_first(stack, root, now, int(profile.models.drift.window_days), pool.left_out):
             pool.offer(recording)
             if all(values.count(name) >= limits.min_values for name in names):
                 break
@@ -81,8 +82,13 @@ def fit(root: Path, profile: Profile, now: datetime, days: int) -> Reference:
 
     Sessions of other symbols or another bar are left out. Raises OperatorError when there are too few values.
     """
+    with ExitStack() as stack:
+        return _fit(root, profile, now, days, stack)
+
+
+def _fit(root: Path, profile: Profile, now: datetime, days: int, stack: ExitStack) -> Reference:
     left_out: list[str] = []
-    recordings = list(_newest_first(root, now, days, left_out))
+    recordings = _newest_first(stack, root, now, days, left_out)
     newest = next((each for each in recordings if profile.venue == SIMULATED or each.header["realtime"]), None)
     bar = None if newest is None else poll_sec(newest)
     if newest is None or bar is None:
@@ -163,13 +169,15 @@ def _lines(found: Sequence[FeatureDrift], verdict: Verdict) -> list[str]:
     return [f"{each.feature}: {each.why}" for each in found if each.verdict is verdict]
 
 
-def _newest_first(root: Path, now: datetime, days: int, problems: list[str]) -> Iterator[Recording]:
+def _newest_first(stack: ExitStack, root: Path, now: datetime, days: int, problems: list[str]) -> list[Recording]:
+    """Return the sessions of all modes, archived ones unpacked until `stack` is closed; what can't be read is told."""
     found: list[Recording] = []
     for mode in Mode:
-        recordings, wrong = find_recordings(root, str(mode), now - timedelta(days=days), now)
+        known = unpacked_recordings(root, str(mode), now - timedelta(days=days), now)
+        recordings, wrong = stack.enter_context(known)
         found += recordings
-        problems += [f"{each.file}: {each.what}" for each in wrong if f"{each.file}: {each.what}" not in problems]
-    yield from sorted(found, key=lambda each: (each.began, each.name), reverse=True)
+        problems += [line for each in wrong if (line := f"{each.file}: {each.what}") not in problems]
+    return sorted(found, key=lambda each: (each.began, each.name), reverse=True)
 
 
 def _limits(profile: Profile) -> DriftLimits:

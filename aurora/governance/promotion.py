@@ -16,17 +16,27 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from aurora.engine.locks import holder_of
+from aurora.engine.records import JOURNAL
 from aurora.errors import AuroraError
 from aurora.evidence.archive import sealed_folder
 from aurora.housekeeping.machine import read_code
-from aurora.housekeeping.sealed import SESSIONS, ended_steps, read_events, read_sealed, unclean_session
-from aurora.journal import Event
+from aurora.housekeeping.sealed import (
+    SESSIONS,
+    ended_steps,
+    read_events,
+    read_sealed,
+    session_starts,
+    unclean_session,
+)
+from aurora.journal import Event, read_journal
 from aurora.market.calendar import session_hours
 from aurora.market.hours import exchange_day
 from aurora.profile import Profile
 from aurora.risk.lockout import SIMULATED
 from aurora.risk.loosening import limits_of, loosened
 
+RUNBOOK, USES = "promote", "governance.promotion"
 DAYS = 5
 """Exchange days in a row."""
 LEAST_BARS = 40
@@ -44,7 +54,7 @@ class Terms:
     symbols: tuple[str, ...]
     model: str
     commit: str
-    limits: Mapping[str, str]
+    limits: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -64,7 +74,7 @@ class Promotion:
     """Whether the profile is ready for tiny-live. known: the ledger verifies, and all that was needed could be read.
 
     in_a_row: exchange days, back from the newest, that count together. days: a line each, newest first. missing: what
-    is missing, in words; empty is ready.
+    is missing, in words; empty is ready. terms: what was promoted, None where it is not ready.
     """
 
     known: bool
@@ -72,6 +82,20 @@ class Promotion:
     in_a_row: int
     days: list[str]
     missing: list[str] = field(default_factory=list)
+    terms: Terms | None = None
+
+
+@dataclass(frozen=True)
+class Promoted:
+    """Whether what would go live is what was promoted. known: a green promotion of the profile is sealed.
+
+    changes: what begins the week anew since; empty is good. run: which promotion it was.
+    """
+
+    known: bool
+    changes: list[str]
+    run: str
+    note: str
 
 
 def look_at_week(root: Path, profile: Profile, symbols: Sequence[str], model: str, now: datetime) -> Promotion:
@@ -89,17 +113,63 @@ def look_at_week(root: Path, profile: Profile, symbols: Sequence[str], model: st
         if now - LOOKS_BACK <= datetime.fromisoformat(event.ts) <= now + timedelta(minutes=5)
     ]
     sessions = [session for run in recent for session in _sessions(root / "runs", run)]
+    for run, event in ledger.opened.items():
+        if run not in ledger.sealed and now - LOOKS_BACK <= datetime.fromisoformat(event.ts):
+            sessions += _unsealed(root / "runs", run)
     terms = Terms(tuple(sorted(symbols)), model, code.commit, limits_of(profile))
     return _judge(root, sessions, terms, exchange_day(now), exchange_day(now - LOOKS_BACK))
 
 
+def compare_with_promoted(
+    root: Path, profile: Profile, symbols: Sequence[str], model: str, now: datetime, days: int
+) -> Promoted:
+    """Compare what would go live with the newest green promotion of the profile, of the last `days` days."""
+    ledger, wrong = read_sealed(root / "runs")
+    if ledger is None:
+        return Promoted(False, [], "", wrong)
+    code = read_code(root)
+    terms = Terms(tuple(sorted(symbols)), model, "" if code.dirty else code.commit, limits_of(profile))
+    for run, event in reversed(ledger.sealed.items()):
+        if RUNBOOK not in event.data.get("runbooks", ()) or datetime.fromisoformat(event.ts) < now - timedelta(
+            days=days
+        ):
+            continue
+        promoted = _promoted(root / "runs", run, profile.name)
+        if promoted is not None:
+            return Promoted(True, list(_restarts(root, promoted, terms)), run, f"compared with {run}")
+    return Promoted(
+        False, [], "", f"no promotion of {profile.name} in {days} days is sealed and green: invoke runbook promote"
+    )
+
+
+def _promoted(runs: Path, run: str, profile: str) -> Terms | None:
+    """Return what a run promoted of `profile`; None when it promoted nothing that can be leant on."""
+    events = read_events(runs, run)
+    if isinstance(events, str) or events[0].data.get("dry_run") or events[0].data["profile"]["name"] != profile:
+        return None
+    for _, end in ended_steps(events, (USES,)):
+        outputs = end.data.get("outputs") or {}
+        if (
+            end.data["status"] == "passed"
+            and outputs.get("ready") is True
+            and isinstance(outputs.get("terms"), Mapping)
+        ):
+            said = outputs["terms"]
+            return Terms(tuple(said["symbols"]), said["model"], said["commit"], dict(said["limits"]))
+    return None
+
+
 def _judge(root: Path, sessions: Sequence[Session], terms: Terms, today: date, oldest: date) -> Promotion:
     lines: list[str] = []
-    row, day = 0, today
+    row, day, asked = 0, today, terms
     while row < DAYS and day >= oldest:
         of_day = [session for session in sessions if session.day == day]
         if session_hours(day) is not None and (of_day or day != today):  # today may still get its session
             session, why = _choose(root, of_day, terms)
+            if session is None and day == today and not any(each.unclean for each in of_day):
+                lines.append(f"{day}: does not count yet: {why}")
+                day -= timedelta(days=1)
+                continue
             if session is None:
                 lines.append(f"{day}: {why}")
                 break
@@ -107,7 +177,7 @@ def _judge(root: Path, sessions: Sequence[Session], terms: Terms, today: date, o
             lines.append(f"{day}: counts: {session.run}, {session.bars} bars decided")
         day -= timedelta(days=1)
     if row >= DAYS:
-        return Promotion(True, True, row, lines)
+        return Promotion(True, True, row, lines, terms=asked)
     why = lines[-1] if lines and "counts:" not in lines[-1] else "no older session is on record"
     missing = [f"{DAYS - row} more exchange days in a row, of {DAYS}", why]
     return Promotion(True, False, row, lines, missing)
@@ -172,22 +242,46 @@ def _sessions(runs: Path, run: str) -> Iterator[Session]:
     opened = events[0].data
     if opened.get("dry_run"):
         return
-    for _, end in ended_steps(events, SESSIONS):
+    starts = session_starts(events)
+    for step, end in ended_steps(events, SESSIONS):
         day = exchange_day(datetime.fromisoformat(end.ts))
         outputs = end.data.get("outputs")
         if opened["venue"] == SIMULATED:
             yield Session(run, day, "the venue was simulated", unclean=False)
         elif why := unclean_session(end.data):
             yield Session(run, day, why, unclean=True)
+        elif starts[step] > 1:
+            yield Session(run, day, f"it was begun {starts[step]} times: something cut it off", unclean=True)
         else:
             assert outputs is not None
             yield _session(runs, run, day, events, outputs)
 
 
+def _unsealed(runs: Path, run: str) -> Iterator[Session]:
+    """Yield what spoils a day: a run in which a session began, and that has no seal; nobody knows what became of it.
+
+    One that is at work is left alone.
+    """
+    day = _day_of(run)
+    if day is None or holder_of(runs / ".locks", f"run:{run}") != 0:
+        return
+    try:
+        began = session_starts(read_journal(runs / run / JOURNAL).events)
+    except (AuroraError, OSError, IndexError, KeyError, TypeError):
+        yield Session(run, day, "it is not sealed, and can't be read", unclean=True)
+        return
+    if began:
+        yield Session(run, day, f"it is not sealed; go on with it: invoke resume {run}", unclean=True)
+
+
 def _session(runs: Path, run: str, day: date, events: Sequence[Event], outputs: Mapping[str, Any]) -> Session:
     header = _header(runs, run, str(outputs.get("recording", "")))
     terms = _terms(events[0].data, header)
-    why = next(_short_of(events, outputs, header), "") or ("" if terms else "what it ran by is not on record")
+    why = (
+        "what it ran by, or its end, is not on record"
+        if terms is None
+        else next(_short_of(events, outputs, header), "")
+    )
     return Session(run, day, why, unclean=False, terms=terms, bars=outputs.get("bars_decided") or 0)
 
 
@@ -198,7 +292,8 @@ def _short_of(events: Sequence[Event], outputs: Mapping[str, Any], header: Mappi
         yield f"its run was {outcome}"
     if outputs.get("realtime") is not True:
         yield f"its quotes were not a venue's ({outputs.get('quotes')})"
-    if header.get("settings", {}).get("models_enabled") is not True:
+    settings = header.get("settings")
+    if not isinstance(settings, Mapping) or settings.get("models_enabled") is not True:
         yield "models were off"
     bars, held = outputs.get("bars_decided"), Decimal(str(outputs.get("hold_share_pct") or "NaN"))
     if not isinstance(bars, int) or bars < LEAST_BARS:
@@ -210,24 +305,28 @@ def _short_of(events: Sequence[Event], outputs: Mapping[str, Any], header: Mappi
 
 
 def _terms(opened: Mapping[str, Any], header: Mapping[str, Any]) -> Terms | None:
-    code = opened.get("code")
-    limits = header.get("profile", {}).get("limits")
-    if not isinstance(code, Mapping) or code.get("dirty") is not False or not isinstance(limits, Mapping):
+    """Return what a session ran by, of its run's opening and its record; None when they do not say all of it."""
+    try:
+        code, limits, symbols = opened["code"], header["profile"]["limits"], header["symbols"]
+        texts = (*symbols, header["model"], code["commit"], *limits, *limits.values())
+        if code["dirty"] is not False or not symbols or not all(isinstance(text, str) for text in texts):
+            return None
+        return Terms(tuple(sorted(symbols)), header["model"], code["commit"], dict(limits))
+    except (TypeError, KeyError, AttributeError):
         return None
-    return Terms(tuple(sorted(header["symbols"])), str(header["model"]), str(code["commit"]), limits)
 
 
 def _header(runs: Path, run: str, recording: str) -> Mapping[str, Any]:
-    """Return the first line of a session's record, which is sealed with its run; empty when there is none."""
+    """Return the first line of a session's record, which is sealed with its run; empty when it has no end."""
     inside = Path(recording).parts
     try:
         with sealed_folder(runs, run) as folder:
-            place = folder.joinpath(*inside[inside.index(run) + 1 :])
-            with place.open("rb") as file:
-                header = json.loads(file.readline())
-        return header if isinstance(header, dict) and {"symbols", "model"} <= header.keys() else {}
-    except (AuroraError, OSError, ValueError):
+            lines = folder.joinpath(*inside[inside.index(run) + 1 :]).read_bytes().splitlines()
+        header, last = json.loads(lines[0]), json.loads(lines[-1])
+    except (AuroraError, OSError, ValueError, IndexError):
         return {}
+    is_whole = isinstance(header, dict) and isinstance(last, dict) and last.get("type") == "session.closed"
+    return header if is_whole else {}
 
 
 def _day_of(run: str) -> date | None:

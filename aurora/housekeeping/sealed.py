@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,14 @@ def ended_steps(events: Sequence[Event], uses: Sequence[str]) -> Iterator[tuple[
     for step, end in last.items():
         if step in ours and end.data["status"] not in ("skipped", "omitted") and not end.data.get("simulated"):
             yield step, end
+
+
+def session_starts(events: Sequence[Event]) -> Counter[str]:
+    """Return how often each session of a run was begun; one that was cut off and resumed was begun twice."""
+    ours = {entry["id"] for entry in events[0].data["plan"] if entry.get("uses") in SESSIONS}
+    return Counter(
+        event.data["step"] for event in events if event.type == "step.started" and event.data["step"] in ours
+    )
 
 
 def unclean_session(end: Mapping[str, Any]) -> str:

@@ -95,10 +95,19 @@ def _looser(name: str, before: str | None, after: str | None) -> str:
     if direction is Looser.CHANGED:
         is_looser = after != before and not _same_number(before, after)
     else:
-        higher = Decimal(after) - Decimal(before) if direction is not Looser.NEVER else Decimal(0)
+        higher = _difference(before, after) if direction is not Looser.NEVER else Decimal(0)
+        if not higher.is_finite():
+            return f"{name} was {before}, and is {after}: that can't be compared"
         is_looser = higher > 0 if direction is Looser.HIGHER else higher < 0
     how = "changed" if direction is Looser.CHANGED else "loosened"
     return f"{name} was {how} from {before} to {after}" if is_looser else ""
+
+
+def _difference(before: str, after: str) -> Decimal:
+    try:
+        return Decimal(after) - Decimal(before)
+    except ArithmeticError:
+        return Decimal("NaN")
 
 
 def _same_number(before: str, after: str) -> bool:

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import random
+import shutil
+import tarfile
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -15,6 +17,7 @@ from aurora.checks.drift_reference import read_reference, write_reference
 from aurora.checks.model_drift import ModelDrift, fit, look_for_drift
 from aurora.engine.profiles import load_profile
 from aurora.errors import OperatorError, ProfileError
+from aurora.evidence.archive import SUFFIX
 from aurora.profile import Profile
 from aurora.session.models import REGISTRY
 from tests.trading import ROOT
@@ -230,3 +233,16 @@ def test_window_is_the_profiles(desk: Path, profile: Profile) -> None:
     """Sessions older than `models.drift.window_days` are not pooled."""
     fitted(desk, profile)
     assert look_for_drift(desk, profile, ["SPY"], NOW + timedelta(days=60)).sessions == []
+
+
+def test_archived_sessions_are_pooled(desk: Path, profile: Profile) -> None:
+    """What housekeeping has put away is still a session."""
+    fitted(desk, profile)
+    name = record(desk, 18, features(600, shift=1.0))
+    run = "2026-11-18T150000.000Z-shadow"
+    with tarfile.open(desk / "runs.tmp", "w:gz") as tar:
+        tar.add(desk / name, f"{run}/artifacts/shadow/1/session.jsonl")
+    shutil.rmtree((desk / name).parent)
+    (desk / "runs").mkdir()
+    (desk / "runs.tmp").rename(desk / "runs" / f"{run}{SUFFIX}")
+    assert [line.split(":")[0] for line in look(desk, profile).failed] == ["fast"]

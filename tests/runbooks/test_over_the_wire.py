@@ -44,6 +44,7 @@ def test_live_profile_warms_up_over_the_wire(desk: WiredDesk) -> None:
     assert {name for name, end in ends.items() if end["status"] != "passed"} == {
         "preflight/week",
         "preflight/warmed_up",
+        "preflight/promoted",
     }
     assert ends["preflight/api"]["outputs"]["broker"] == f"ibkr {ACCOUNT}"
     assert ends["preflight/orders_taken"]["outputs"] == {"probed": ["SPY", "TSLA"], "open_orders": 0, "problems": []}

@@ -70,7 +70,7 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     others = {name: end["status"] for name, end in finished.items() if end["status"] != "passed"}
     real_only = (
         "api", "venue_clock", "market_data", "terms", "orders_taken", "branch", "drift", "actions_secrets", "smoke",
-        "week", "warmed_up", "psi",
+        "week", "warmed_up", "psi", "promoted",
     )  # fmt: skip
     assert others == {**{f"preflight/{step}": "skipped" for step in real_only}, "eod/reconcile": "skipped"}
     assert finished["live"]["outputs"]["orders_sent"] >= 0

@@ -49,6 +49,7 @@ def test_the_steps_are_known() -> None:
         "github.file_issue",
         "governance.flip",
         "governance.look",
+        "governance.promoted",
         "governance.promotion",
         "housekeeping.look",
         "housekeeping.tidy",
