@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -107,8 +107,13 @@ def roll_up_period(root: Path, mode: str, now: datetime, days: int) -> PeriodRol
     return _period(pool_sessions(root, mode, now, days), mode, days, now)
 
 
-def pool_sessions(root: Path, mode: str, now: datetime, days: int) -> Pool:
-    """Scan the sessions of `mode` of the last `days` days, those of archived runs included, and add them up."""
+def pool_sessions(
+    root: Path, mode: str, now: datetime, days: int, why_not: Callable[[Recording, Scan], str] = lambda *_: ""
+) -> Pool:
+    """Scan the sessions of `mode` of the last `days` days, those of archived runs included, and add them up.
+
+    why_not: tells why a session is left out, "" for one that counts; it is a problem then.
+    """
     import duckdb  # noqa: PLC0415 - 40 ms and 60 MB that only rollups need
 
     with unpacked_recordings(root, mode, now - timedelta(days=days), now) as (recordings, problems):
@@ -120,6 +125,9 @@ def pool_sessions(root: Path, mode: str, now: datetime, days: int) -> Pool:
                 scanned = scan(recording.path, poll_sec)
             except (duckdb.Error, OSError) as error:
                 pool.problems.append(Problem(recording.name, f"it can't be read: {str(error).splitlines()[0][:200]}"))
+                continue
+            if left_out := why_not(recording, scanned):
+                pool.problems.append(Problem(recording.name, left_out))
                 continue
             pool.read.append(recording)
             pool.scans.append(scanned)

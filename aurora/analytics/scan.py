@@ -10,7 +10,7 @@ import json
 import re
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from decimal import Decimal
 from itertools import pairwise
@@ -56,6 +56,7 @@ class Scan:
     back: polls earlier than the one before them, or numbered as it was. gaps: waits of over two intervals.
     holds: polls by symbol and tripwire. false_holds: symbol-polls held for the quote's age or a missed quote alone,
     of a symbol that was fit at the next poll. one_sided: quotes without a spread.
+    spread_by, age_by: the same distributions by symbol.
     trades: (decisions, orders, fills) of each line that has any, in order.
     equity_known: the equity of each poll could be told.
     """
@@ -75,6 +76,8 @@ class Scan:
     phases_ms: dict[str, Counter[int]] = field(default_factory=dict)
     spread_bps: Counter[int] = field(default_factory=Counter)
     quote_age_s: Counter[int] = field(default_factory=Counter)
+    spread_by: dict[str, Counter[int]] = field(default_factory=dict)
+    age_by: dict[str, Counter[int]] = field(default_factory=dict)
     trades: list[tuple[Any, Any, Any]] = field(default_factory=list)
     anomalies: list[str] = field(default_factory=list)
     result: dict[str, Any] | None = None
@@ -155,14 +158,24 @@ def _distribute(connection: duckdb.DuckDBPyConnection, found: Scan) -> None:
     )
     fit = "isfinite(bid) AND isfinite(ask) AND bid > 0 AND ask >= bid"
     bps = _THOUSANDTHS.format("((ask - bid) / ((ask + bid) / 2) * 10000)")
-    spread = connection.execute(f"SELECT {bps}, count(*) FROM looks WHERE {fit} GROUP BY 1")  # noqa: S608 - ours
-    found.spread_bps = Counter(dict(spread.fetchall()))
+    spreads = f"SELECT symbol, {bps}, count(*) FROM looks WHERE {fit} GROUP BY 1, 2"  # noqa: S608 - ours
+    found.spread_by = _by_symbol(connection.execute(spreads).fetchall())
+    found.spread_bps = sum(found.spread_by.values(), Counter())
     age = _THOUSANDTHS.format("(epoch_us(polled) - epoch_us(ticked)) / 1000000")
-    ages = f"SELECT {age}, count(*) FROM looks WHERE polled IS NOT NULL AND ticked IS NOT NULL GROUP BY 1"  # noqa: S608 - ours
-    found.quote_age_s = Counter(dict(connection.execute(ages).fetchall()))
+    ages = f"""SELECT symbol, {age}, count(*) FROM looks WHERE polled IS NOT NULL AND ticked IS NOT NULL
+        GROUP BY 1, 2"""  # noqa: S608 - ours
+    found.age_by = _by_symbol(connection.execute(ages).fetchall())
+    found.quote_age_s = sum(found.age_by.values(), Counter())
     row = connection.execute(f"SELECT count(*) FILTER (NOT coalesce({fit}, false)), count(*) FROM looks").fetchone()  # noqa: S608 - ours
     assert row is not None
     found.one_sided, found.symbol_polls = row
+
+
+def _by_symbol(rows: Iterable[tuple[str, int, int]]) -> dict[str, Counter[int]]:
+    found: dict[str, Counter[int]] = {}
+    for symbol, thousandths, count in rows:
+        found.setdefault(symbol, Counter())[thousandths] = count
+    return found
 
 
 def _hold(connection: duckdb.DuckDBPyConnection, found: Scan) -> None:

@@ -121,6 +121,8 @@ def rehearse(
         said = {"plan": passes(changes=True, commit="0" * 40)}
     if book == "governance":
         said = {"look": passes(check="golden", to="blocking")}
+    if book == "tune":
+        said = {"propose": passes(changes=1, draft="runs/profile.yaml", before="0" * 64, after="1" * 64)}
     if book == "renew-golden":
         said = {"draft": passes(**DRAFT)}
     if any(is_exit(step) for step in steps or {}):

@@ -16,7 +16,7 @@ from tests.trading import ROOT
 
 MODULES = (
     "session", "venue", "machine", "limits", "quotes", "rollup", "housekeeping", "maintenance", "github", "checks",
-    "governance",
+    "governance", "tune",
 )  # fmt: skip
 USES = [
     f"{module}.{name}"
@@ -82,6 +82,8 @@ def test_the_steps_are_known() -> None:
         "session.rehearse_kill_switch",
         "session.shadow",
         "session.validate",
+        "tune.propose",
+        "tune.write",
         "venue.clock",
         "venue.market_data",
         "venue.orders_taken",
