@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import FrozenInstanceError, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from aurora.clock import ManualClock
 from tests.push_server import PushServer
 
 START = datetime(2026, 1, 5, 14, 35, tzinfo=UTC)
+ONE_AT_A_TIME = Lock()
 ALERT = Alert("title", "text", Priority.HIGH, ("tag",), START)
 
 
@@ -42,8 +44,9 @@ def told(notifiers: list[Fake]) -> Delivery:
 
 
 def here(said: Mapping[str, Any], bound_s: float) -> Answer:
-    """Deliver in this process."""
-    return answer_to(said)
+    """Deliver in this process, one at a time: what a delivery hears of requests is the whole process's."""
+    with ONE_AT_A_TIME:
+        return answer_to(said)
 
 
 def pusher(**addresses: str) -> PushNotifier:

@@ -26,11 +26,14 @@ ACCOUNT = "U1234567"
 SECONDS = 100
 
 
-def seconds_until(hour: int, minute: int) -> float:
-    """Return how far ahead the next trading day's instant `hour`:`minute` in New York is."""
-    now, day = datetime.now(UTC), exchange_day(datetime.now(UTC)) + timedelta(days=1)
-    while session_hours(day) is None:
+def seconds_until(hour: int, minute: int, days: int = 1) -> float:
+    """Return how far ahead the instant `hour`:`minute` in New York of the next trading day, or a later one, is."""
+    now = datetime.now(UTC)
+    day = exchange_day(now)
+    for _ in range(days):
         day += timedelta(days=1)
+        while session_hours(day) is None:
+            day += timedelta(days=1)
     return (in_new_york(day, time(hour, minute)) - now).total_seconds()
 
 
