@@ -70,7 +70,7 @@ def _witnesses(project: Project, options: Namespace) -> Iterator[Head]:
                 means="nothing was verified",
                 todo='name one: --remote URL, or witness = "URL" in [tool.aurora] of pyproject.toml',
             )
-        yield witnessed_by(options.remote or project.witness or "", desk_name(project.desk_name))
+        yield from witnessed_by(options.remote or project.witness or "", desk_name(project.desk_name))
 
 
 def _witness(word: str) -> Witnessed:

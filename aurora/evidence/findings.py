@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT", "REVIEWED"])
+NOTES = frozenset(["WITNESS_ABSENT", "RUNNING", "REPORT_DRIFT", "REVIEWED", "NO_FILE"])
 """Codes that are said and do not fail."""
 
 TODO = {
     "SIGNATURE": "restore the run's folder from a copy; trust nothing in this one",
     "SUBJECT_DIGEST": "restore the file from a copy; nothing that the run says can lean on this one",
     "SUBJECT_UNKNOWN": "take the file out of the folder; it is no part of the record",
+    "NO_FILE": "do not lean on it: what it points to may change; a record holds files",
     "JOURNAL_CHAIN": "restore the journal from a copy",
     "JOURNAL_HEAD": "restore the journal from a copy",
     "LEDGER_SIGNATURE": "restore ledger.jsonl and ledger.jsonl.sig from a copy, and ask who could write to runs/",

@@ -71,21 +71,29 @@ def push_ledger(runs: Path, remote: str, desk: str, key: Path | None) -> tuple[H
     return ledger.head, "; ".join(filter(None, notes))
 
 
-def witnessed_by(remote: str, desk: str) -> Head:
-    """Return the head that a remote has of a desk's ledger. Raises WitnessUnreachable."""
+def witnessed_by(remote: str, desk: str) -> list[Head]:
+    """Return the head that a remote has of a desk's ledger, and each that a later commit took from it again.
+
+    No rule against rewinding stops a commit on top that cuts or rewrites the ledger; what it had stays in its history.
+    Raises WitnessUnreachable.
+    """
     with tempfile.TemporaryDirectory(prefix="aurora-witness-") as folder:
         git = _Git(Path(folder) / "git")
         git.prepare()
         theirs = git.fetch(remote, branch_of(desk))
-        raw = b"" if theirs is None else git.blob(theirs, NAME)
-    lines = raw.splitlines(keepends=True)
-    if not lines:
+        ledgers = [] if theirs is None else [git.blob(each, NAME) for each in [theirs, *git.cut(theirs, NAME)]]
+    heads = [
+        Head(len(lines), hashlib.sha256(lines[-1]).hexdigest())
+        for lines in (raw.splitlines(keepends=True) for raw in ledgers)
+        if lines
+    ]
+    if not heads:
         raise WitnessUnreachable(
             f"{_shown(remote)} holds no ledger of the desk {desk}.",
             means="nothing was verified against it",
             todo=f"see whether its branch {branch_of(desk).removeprefix('refs/heads/')} is gone, and who took it away",
         )
-    return Head(len(lines), hashlib.sha256(lines[-1]).hexdigest())
+    return heads
 
 
 def _seen(remote: str, desk: str) -> str:
@@ -191,6 +199,17 @@ class _Git:
         """Return a file of a commit; nothing when it has none of that name."""
         done = self.run("cat-file", "blob", f"{commit}:{name}")
         return done.stdout if done.returncode == 0 else b""
+
+    def cut(self, commit: str, name: str) -> list[str]:
+        """Return the commits whose file `name` lost a line in a child of theirs, in the history of `commit`."""
+        form = ["--format=%P", "--numstat", "--text", "--no-renames", "--no-ext-diff", "--no-textconv"]
+        found, parents = [], list[str]()
+        for line in self.words("log", "--full-history", "-m", *form, commit, "--", name).splitlines():
+            if "\t" not in line:
+                parents = line.split() or parents
+            elif line.split("\t")[1] != "0":
+                found += parents
+        return list(dict.fromkeys(found))
 
     def commit(self, tree: str, parent: str | None, message: str, key: Path | None) -> tuple[str, bool]:
         """Commit a tree; return the commit, and whether it is signed."""

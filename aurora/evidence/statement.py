@@ -80,6 +80,8 @@ def files_of(folder: Path) -> list[tuple[str, Path]]:
     """
     found = []
     for path in _walk(folder):
+        if path.is_symlink() or not path.is_file():
+            continue
         name = path.relative_to(folder).as_posix()
         if not name.isprintable() or "\\" in name:
             raise RecordError(
@@ -89,6 +91,12 @@ def files_of(folder: Path) -> list[tuple[str, Path]]:
             )
         found.append((name, path))
     return sorted(found)
+
+
+def odd_of(folder: Path) -> list[str]:
+    """Return the names of what lies in a run's folder and is no file: links, pipes; no evidence speaks of them."""
+    odd = (path for path in _walk(folder) if path.is_symlink() or not (path.is_file() or path.is_dir()))
+    return sorted(ascii(path.relative_to(folder).as_posix())[1:-1] for path in odd)
 
 
 def digest_of(path: Path) -> dict[str, str]:
@@ -104,9 +112,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     for path in folder.iterdir():
         if path.name in _AFTER or path.name.startswith(("review.", ".")):
             continue
-        for each in path.rglob("*") if path.is_dir() and not path.is_symlink() else (path,):
-            if each.is_file() and not each.is_symlink():
-                yield each
+        yield from path.rglob("*") if path.is_dir() and not path.is_symlink() else (path,)
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def verify(
     for run in sorted(wanted):
         found = list(checker.run(run))
         result.findings += found
-        if all(finding.code in ("REPORT_DRIFT", "REVIEWED") for finding in found):
+        if all(finding.is_note and finding.code != "RUNNING" for finding in found):
             result.whole.append(run)
     if not witnesses and ledger.events:
         result.findings.append(Finding("WITNESS_ABSENT", LEDGER, "no witness given: rollback can't be excluded"))
@@ -353,6 +353,8 @@ class _Checker:
                 yield Finding("SUBJECT_DIGEST", run, f"{shown} is not the file that was sealed")
         for name in sorted(there.keys() - subjects.keys()):
             yield Finding("SUBJECT_UNKNOWN", run, f"{name.removeprefix(f'{run}/')} was added after the seal")
+        for name in statement.odd_of(folder):
+            yield Finding("NO_FILE", run, f"{name} is a link, or no file at all: it is no part of the record")
 
     def _journal(self, run: str, folder: Path, head: Any, events: Any, persons: Verifier) -> Iterator[Finding]:
         path = folder / "journal.jsonl"

@@ -79,15 +79,15 @@ def test_pushed_ledger_is_the_witness(records: Records, remote: Path) -> None:
     """What is pushed is the ledger of now, and the remote's head verifies it; nothing new makes no commit."""
     head, note = push(records, f"file://{remote}")
     assert (head, note) == (records.head(), "")
-    assert witnessed_by(str(remote), DESK) == head
-    assert codes(records.verify(witnesses=[witnessed_by(str(remote), DESK)])) == set()
+    assert witnessed_by(str(remote), DESK) == [head]
+    assert codes(records.verify(witnesses=witnessed_by(str(remote), DESK))) == set()
     first = tip(remote)
     push(records, remote)
     assert tip(remote) == first
     grow(records)
     push(records, remote)
     assert git(remote, "rev-parse", f"{branch_of(DESK)}^") == first
-    assert witnessed_by(str(remote), DESK) == records.head()
+    assert witnessed_by(str(remote), DESK) == [records.head()]
 
 
 def test_only_what_may_leave_leaves(records: Records, remote: Path) -> None:
@@ -125,7 +125,7 @@ def test_project_repository_is_not_touched(records: Records, remote: Path, monke
     monkeypatch.undo()
     assert (root / ".git/index").read_bytes() == before
     assert git(root, "for-each-ref") == ""
-    assert witnessed_by(str(remote), DESK) == records.head()
+    assert witnessed_by(str(remote), DESK) == [records.head()]
 
 
 def test_rolled_back_ledger_is_an_alarm(records: Records, remote: Path) -> None:
@@ -137,7 +137,7 @@ def test_rolled_back_ledger_is_an_alarm(records: Records, remote: Path) -> None:
     with pytest.raises(WitnessDisagrees, match="1 lines more than the ledger here"):
         push(records, remote)
     assert tip(remote) == before
-    assert records.found(witnesses=[witnessed_by(str(remote), DESK)]) == {"WITNESS_MISMATCH"}
+    assert records.found(witnesses=witnessed_by(str(remote), DESK)) == {"WITNESS_MISMATCH"}
 
 
 def test_fork_and_another_desk_are_an_alarm(records: Records, remote: Path, tmp_path: Path) -> None:
@@ -189,6 +189,34 @@ def test_ledger_cut_by_a_commit_on_top_is_an_alarm(records: Records, remote: Pat
         push(records, remote)
 
 
+@pytest.mark.parametrize("way", ["cut", "orphan"])
+def test_what_a_remote_once_had_is_a_witness(records: Records, remote: Path, tmp_path: Path, way: str) -> None:
+    """A cut by a commit on top, or by a merge with a history of its own, hides no line: the head before it counts."""
+    before = records.ledger.read_bytes()
+    grow(records)
+    push(records, remote)
+    whole = records.head()
+    clone = tmp_path / "clone"
+    git(tmp_path, "clone", "--quiet", "--branch", branch_of(DESK).removeprefix("refs/heads/"), str(remote), str(clone))
+    who = ("-c", "user.name=x", "-c", "user.email=x@y")
+    if way == "orphan":
+        head = git(clone, "rev-parse", "HEAD").strip()
+        git(clone, "checkout", "--quiet", "--orphan", "other")
+        (clone / "ledger.jsonl").write_bytes(before)
+        git(clone, *who, "commit", "--quiet", "-am", "other")
+        git(clone, *who, "merge", "--quiet", "--allow-unrelated-histories", "-s", "ours", head)
+    else:
+        (clone / "ledger.jsonl").write_bytes(before)
+        git(clone, *who, "commit", "--quiet", "-am", "cut")
+    git(clone, "push", "--quiet", "origin", f"HEAD:{branch_of(DESK)}")
+    heads = witnessed_by(str(remote), DESK)
+    assert whole in heads
+    assert codes(records.verify(witnesses=heads)) == set()
+    records.sign_ledger(before)
+    assert "WITNESS_MISMATCH" in records.found(witnesses=heads)
+    assert "WITNESS_MISMATCH" not in records.found(witnesses=heads[:1])
+
+
 def test_guarded_remote_refuses_to_be_rewound(records: Records, remote: Path) -> None:
     """What the witness leans on: the remote itself refuses a forced push and a deletion."""
     push(records, remote)
@@ -236,7 +264,7 @@ def test_two_at_once_do_not_harm(records: Records, remote: Path) -> None:
         thread.join()
     assert any(not isinstance(result, WitnessUnreachable) for result in results)
     assert len(results) == 3
-    assert witnessed_by(str(remote), DESK) == records.head()
+    assert witnessed_by(str(remote), DESK) == [records.head()]
 
 
 @contextmanager
@@ -298,6 +326,6 @@ def test_over_the_network(records: Records, remote: Path) -> None:
             address = f"git://127.0.0.1:{port}/{remote.name}"
             head, note = push(records, address)
             assert "can't be seen from here" in note
-            assert witnessed_by(address, DESK) == head == records.head()
+            assert witnessed_by(address, DESK) == [head] == [records.head()]
         finally:
             os.killpg(daemon.pid, 15)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -108,6 +109,44 @@ def test_what_is_no_file_is_none(records: Records, name: str) -> None:
     finally:
         path.unlink()
         path.write_bytes(raw)
+
+
+def test_link_in_a_sealed_folder_is_said(records: Records) -> None:
+    """A link or a pipe beside the record is no part of it: said, by its name made harmless, and the run still holds."""
+    folder = min(records.runs.glob("2*/journal.jsonl")).parent
+    link, pipe = folder / "artifacts\n.txt", folder / "pipe"
+    try:
+        link.symlink_to("/etc/passwd")
+        os.mkfifo(pipe)
+        result = records.verify(folder.name)
+        said = [each.what.split(" is a link")[0] for each in result.findings if each.code == "NO_FILE"]
+        assert said == ["artifacts\\n.txt", "pipe"]
+        assert result.is_good
+        assert result.whole == [folder.name]
+    finally:
+        link.unlink()
+        pipe.unlink()
+
+
+def test_earlier_ledger_is_found_with_a_witness_alone(tmp_path: Path) -> None:
+    """Each earlier ledger, whole and signed as it was, verifies by itself, and is no match for a later head."""
+    with bound_steps():
+        desk = Records(tmp_path / "project")
+        states, signature = [], desk.ledger.with_name("ledger.jsonl.sig")
+        for good in (True, False, True):
+            desk.run(good=good)
+            states.append((desk.ledger.read_bytes(), signature.read_bytes(), desk.head(), set(desk.runs.iterdir())))
+        assert not desk.found(witnesses=[head for *_, head, _ in states])
+        for number in reversed(range(2)):
+            raw, signed, head, there = states[number]
+            for later in set(desk.runs.iterdir()) - there:
+                shutil.rmtree(later)
+            desk.ledger.write_bytes(raw)
+            signature.write_bytes(signed)
+            assert not desk.found()
+            assert not desk.found(witnesses=[head])
+            for *_, later_head, _ in states[number + 1 :]:
+                assert desk.found(witnesses=[later_head]) == {"WITNESS_MISMATCH"}
 
 
 def test_evidence_that_is_nested_too_deep_is_found(records: Records) -> None:
