@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from aurora.profile import Profile, Section
 
-SECTIONS = ("capital_usd", "on_kill", "risk", "session", "models")
+SECTIONS = ("capital_usd", "on_kill", "risk", "session", "models", "slo")
 OWN = ("max_quote_age_s", "max_spread_bps")
 """Limits that a symbol may have for itself."""
 
@@ -33,6 +33,8 @@ DIRECTIONS: Mapping[str, Looser] = {
             "risk.breaker.hold_share_pct", "risk.breaker.hold_share_after_polls", "risk.breaker.no_tick_s",
             "risk.breaker.stall_polls", "risk.breaker.link_down_s", "models.max_weight_pct", "models.answer_ms",
             "models.drift.warn_psi", "models.drift.fail_psi", "models.drift.max_missing_pct",
+            "slo.loop_p95_ms", "slo.max_hold_share_pct", "slo.slippage_tolerance_bps", "slo.slippage_p95_bps",
+            "slo.fee_tolerance_bps", "slo.halt_ms", "slo.no_trade_bars",
         ),
         Looser.HIGHER,
     ),

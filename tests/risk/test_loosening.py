@@ -36,6 +36,7 @@ def test_each_value_of_a_profile_has_a_direction() -> None:
         ("session.start_after_open_min", "6", "4"),
         ("risk.breaker.same_hold_polls", "4", "6"),
         ("capital_usd", "99999", "100001"),
+        ("slo.loop_p95_ms", "249", "251"),
     ],
 )
 def test_looser_is_told_and_tighter_is_not(name: str, tighter: str, looser: str) -> None:
