@@ -112,8 +112,11 @@ class Outbox:
             return ""
 
     def raise_alarm(self, text: str) -> bool:
-        """Keep an alarm until a witness agrees again; return whether it is a new one. Raises OSError."""
-        is_new = self.alarm != text.strip()
+        """Keep an alarm until a witness agrees again; return whether none stood before. Raises OSError.
+
+        A ledger that was put back is first shorter than the witness's, and with the next line another: one alarm.
+        """
+        is_new = not self.alarm
         self._folder.mkdir(mode=0o700, exist_ok=True)
         draft = self._folder / f".{_ALARM}.{os.getpid()}.draft"
         draft.write_text(text + "\n", "utf-8")
