@@ -6,6 +6,7 @@ from aurora.engine.context import Context
 from aurora.engine.registry import step
 from aurora.governance.flips import Flipped, GovernanceLook, look_at_checks
 from aurora.governance.flips import flip as turn_over
+from aurora.governance.paper_proof import PaperProof, find_paper_proof
 from aurora.governance.promotion import Promoted, Promotion, compare_with_promoted, look_at_week
 from aurora.session.services import Services
 
@@ -39,6 +40,14 @@ def promoted(context: Context[Services], symbols: list[str], days: int = 30) -> 
     """Compare what would go live with what was promoted in the last days: symbols, model, code, and looser limits."""
     services, model = context.services, context.services.strategy().name
     found = compare_with_promoted(context.project, context.profile, symbols, model, services.clock.now(), days)
+    context.log(found.note)
+    return found
+
+
+@step(repeat="safe")
+def proven_on_paper(context: Context[Services]) -> PaperProof:
+    """Look whether a live session on a paper account was ever clean, in a sealed run."""
+    found = find_paper_proof(context.project / "runs")
     context.log(found.note)
     return found
 

@@ -100,7 +100,8 @@ def warmed_up(context: Context[Services], runbook: str = "warmup") -> WarmedUp:
 def week(context: Context[Services], days: int = 7) -> Week:
     """Look how the sealed sessions of the last days ended, on the profile's venue."""
     found = read_week(context.project / "runs", str(context.profile.venue), context.services.clock.now(), days)
-    context.log(found.note)
+    for line in [found.note, *(f"explained: {each}" for each in found.explained)]:
+        context.log(line)
     return found
 
 

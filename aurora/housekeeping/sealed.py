@@ -13,7 +13,8 @@ from aurora.evidence.ledger import LedgerText, read_ledger_text
 from aurora.evidence.verification import verify
 from aurora.journal import Event, read_journal
 
-SESSIONS = ("session.paper", "session.shadow", "session.live")
+LIVE = "session.live"
+SESSIONS = ("session.paper", "session.shadow", LIVE)
 
 
 def read_sealed(runs: Path) -> tuple[LedgerText | None, str]:
@@ -39,6 +40,20 @@ def read_events(runs: Path, run: str) -> Sequence[Event] | str:
         return f"it can't be read: {error.what if isinstance(error, AuroraError) else error.strerror}"
 
 
+def root_cause_of(ledger: LedgerText, run: str) -> str:
+    """Return what the newest person to review a sealed run noted, and who; "" when nobody did.
+
+    Of a run that verifies: there the ledger's word on a review has the person's own signature beside it.
+    """
+    sealed = ledger.sealed[run].data.get("evidence")
+    for event in reversed(ledger.events):
+        data = event.data
+        is_it = (data.get("act"), data.get("run"), data.get("evidence")) == ("reviewed", run, sealed)
+        if is_it and str(data.get("note") or "").strip():
+            return f"{data.get('principal')}: {data['note']}"
+    return ""
+
+
 def ended_steps(events: Sequence[Event], uses: Sequence[str]) -> Iterator[tuple[str, Event]]:
     """Yield the steps that call one of the functions `uses`, as each ended last and was not left out."""
     ours = {entry["id"] for entry in events[0].data["plan"] if entry.get("uses") in uses}
@@ -46,6 +61,11 @@ def ended_steps(events: Sequence[Event], uses: Sequence[str]) -> Iterator[tuple[
     for step, end in last.items():
         if step in ours and end.data["status"] not in ("skipped", "omitted") and not end.data.get("simulated"):
             yield step, end
+
+
+def live_steps(events: Sequence[Event]) -> set[str]:
+    """Return the steps of a run that are live sessions."""
+    return {entry["id"] for entry in events[0].data["plan"] if entry.get("uses") == LIVE}
 
 
 def session_starts(events: Sequence[Event]) -> Counter[str]:

@@ -6,16 +6,25 @@ Only what the ledger sealed and what verifies counts, archived runs too. What ca
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from aurora.housekeeping.machine import Code
-from aurora.housekeeping.sealed import SESSIONS, ended_steps, read_events, read_sealed, unclean_session
+from aurora.housekeeping.sealed import (
+    SESSIONS,
+    ended_steps,
+    live_steps,
+    read_events,
+    read_sealed,
+    root_cause_of,
+    unclean_session,
+)
 from aurora.journal import Event
 
 CODE = "machine.code"
+PAPER, REAL = "paper", "live"
 _LOOKED_AT = 20
 """Runs that are read for the code that was warmed up, newest first."""
 
@@ -25,7 +34,7 @@ class Week:
     """How the sessions of the last days ended. known: all that is sealed could be read and verifies.
 
     sessions: how many ended; days: on how many dates (UTC). unclean: a line for each that was not clean, and each that
-    can't be known.
+    can't be known. explained: those of paper and shadow sessions whose root cause a person has put her name under.
     """
 
     known: bool
@@ -33,6 +42,7 @@ class Week:
     days: int
     unclean: list[str]
     note: str
+    explained: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -47,12 +57,15 @@ class WarmedUp:
 
 
 def read_week(runs: Path, venue: str, now: datetime, days: int) -> Week:
-    """Look at the sessions of runs on `venue` that were sealed in the last `days` days; dry runs are none."""
+    """Look at the sessions of runs on `venue` that were sealed in the last `days` days; dry runs are none.
+
+    Before real money what went wrong on a paper account counts as well (trading rule 23).
+    """
     ledger, wrong = read_sealed(runs)
     if ledger is None:
         return Week(False, 0, 0, [], wrong)
     since = now - timedelta(days=days)
-    unclean, dates, sessions, unread = [], set(), 0, 0
+    unclean, explained, dates, sessions, unread = list[str](), list[str](), set(), 0, 0
     for run, event in ledger.sealed.items():
         if not since <= datetime.fromisoformat(event.ts) <= now + timedelta(minutes=5):
             continue
@@ -61,13 +74,22 @@ def read_week(runs: Path, venue: str, now: datetime, days: int) -> Week:
             unread += 1
             unclean.append(f"{run}: {events}")
             continue
-        if events[0].data["venue"] != venue or events[0].data.get("dry_run"):
+        there = events[0].data["venue"]
+        if there not in (venue, PAPER if venue == REAL else venue) or events[0].data.get("dry_run"):
             continue
+        cause = root_cause_of(ledger, run)
         for step, end in ended_steps(events, SESSIONS):
-            sessions += 1
-            dates.add(end.ts[:10])
-            unclean += [f"{run}: {step}: {why}"] if (why := unclean_session(end.data)) else []
-    return Week(unread == 0, sessions, len(dates), unclean, f"{sessions} sessions since {since:%Y-%m-%d %H:%MZ}")
+            if there == venue:
+                sessions += 1
+                dates.add(end.ts[:10])
+            if not (why := unclean_session(end.data)):
+                continue
+            if cause and step not in live_steps(events):
+                explained.append(f"{run}: {step}: {why}; {cause}")
+            else:
+                unclean.append(f"{run}: {step}: {why}")
+    note = f"{sessions} sessions since {since:%Y-%m-%d %H:%MZ}"
+    return Week(unread == 0, sessions, len(dates), unclean, note, explained)
 
 
 def compare_with_warmed_up(runs: Path, runbook: str, profile_digest: str, code: Code) -> WarmedUp:
@@ -95,12 +117,12 @@ def _counts(events: Sequence[Event], runbook: str, digest: str) -> bool:
 
 
 def _differences(then: Mapping[str, Any], code: Code) -> Iterator[str]:
-    for field in fields(Code):
-        if field.name in ("changed", "branch", "dirty"):
+    for each in fields(Code):
+        if each.name in ("changed", "branch", "dirty"):
             continue  # the digests say whether it is another
-        now = getattr(code, field.name)
-        if field.name not in then or then[field.name] != now:
-            was = str(then.get(field.name, "not on record"))[:12] or "none"
-            yield f"{field.name} was {was}, it is {str(now)[:12] or 'none'}"
+        now = getattr(code, each.name)
+        if each.name not in then or then[each.name] != now:
+            was = str(then.get(each.name, "not on record"))[:12] or "none"
+            yield f"{each.name} was {was}, it is {str(now)[:12] or 'none'}"
     if not code.commit:
         yield "there is no commit: what would run is not known"

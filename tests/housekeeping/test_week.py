@@ -14,9 +14,11 @@ from aurora.clock import SystemClock
 from aurora.engine.profiles import load_profile
 from aurora.evidence.archive import archive_run
 from aurora.evidence.keys import ensure_key
+from aurora.evidence.signers import add_person
 from aurora.housekeeping.machine import Code, read_code
 from aurora.housekeeping.week import WarmedUp, Week, compare_with_warmed_up, read_week
 from tests.engine.kit import bound_steps
+from tests.evidence.people import make_key
 from tests.evidence.sealed import Records
 
 STEPS = """
@@ -36,6 +38,8 @@ STEPS = """
         if how == "broken":
             raise OSError("gone")
         return Result(["stale"] if how == "anomaly" else [], 2 if how == "fallback" else 0, how != "held")
+
+    live = shadow
 
     @step(repeat="safe")
     def code(context: Context[None]) -> Code:
@@ -185,3 +189,64 @@ def test_tree_and_lock_are_in_the_fingerprint(tmp_path: Path) -> None:
     (tmp_path / "requirements/run.lock").write_text("a==1")
     assert look().lock
     assert look().installed == clean.installed
+
+
+def on(records: Records, venue: str) -> None:
+    """Let the next runs be on `venue`."""
+    records.lab.profile("paper", f"mode: live\nvenue: {venue}\nsecrets: []\n")
+
+
+def review(records: Records, run: Path, note: str) -> None:
+    """Have alice put her name under a run."""
+    key = records.lab.root.parent / "alice"
+    if not key.exists():
+        made = make_key(key)
+        file = made.with_name("alice.pub")
+        add_person(
+            records.lab.root, records.runs, "alice@desk", file, roles=("review",), until=None, now=SystemClock().now()
+        )
+    words = ["review", run.name, *(["--note", note] if note else [])]
+    done = records.lab.command(*words, env={"AURORA_PERSON_KEY": str(key)})
+    assert done.returncode == 0, done.stderr
+
+
+def test_root_cause_that_a_person_signed_explains_a_red_of_shadow(records: Records) -> None:
+    """Trading rule 23: a review with a note explains its own run, and is named; one without does not."""
+    red, other = records.run(how="anomaly"), records.run(how="fallback")
+    review(records, red, "")
+    assert len(week(records).unclean) == 2
+    review(records, red, "a test feed was left on")
+    found = week(records)
+    assert [line.split(":")[0] for line in found.unclean] == [other.name]
+    (line,) = found.explained
+    assert line.startswith(red.name)
+    assert line.endswith("alice@desk: a test feed was left on")
+
+
+def test_nobody_explains_a_live_session_away(records: Records) -> None:
+    """What went wrong with orders at a venue stays in the week, whoever signs."""
+    records.lab.book(BOOK.replace("session.shadow", "session.live"))
+    red = records.run(how="anomaly")
+    review(records, red, "never mind")
+    found = week(records)
+    assert (len(found.unclean), found.explained) == (1, [])
+
+
+def test_review_that_does_not_hold_explains_nothing(records: Records) -> None:
+    """A signature that was changed makes the run one that can't be leant on."""
+    red = records.run(how="anomaly")
+    review(records, red, "a test feed was left on")
+    signature = next(red.glob("review.*.sig"))
+    signature.write_text(signature.read_text().replace("U1NIU0lH", "U1NIU0lI"))
+    found = week(records)
+    assert (found.known, found.explained) == (False, [])
+
+
+def test_reds_of_a_paper_account_count_before_real_money(records: Records) -> None:
+    """Trading rule 23: they are looked at, and are no sessions of the live account's own week."""
+    on(records, "paper")
+    records.run(how="anomaly")
+    assert len(week(records, venue="live").unclean) == 1
+    assert week(records, venue="live").sessions == 0
+    assert len(week(records, venue="paper").unclean) == 1
+    assert week(records, venue="simulated").unclean == []

@@ -45,6 +45,7 @@ def test_live_profile_warms_up_over_the_wire(desk: WiredDesk) -> None:
         "preflight/week",
         "preflight/warmed_up",
         "preflight/promoted",
+        "preflight/proven_on_paper",
     }
     assert ends["preflight/api"]["outputs"]["broker"] == f"ibkr {ACCOUNT}"
     assert ends["preflight/orders_taken"]["outputs"] == {"probed": ["SPY", "TSLA"], "open_orders": 0, "problems": []}

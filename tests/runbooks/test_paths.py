@@ -20,7 +20,7 @@ SESSIONS = {"go-live": "live", "warmup": "shadow", "daily-shadow": "shadow"}
 RED_EXIT = {"preflight": 2, "preflight-basic": 2}
 REAL_ONLY = (
     "api", "venue_clock", "market_data", "terms", "orders_taken", "reconcile", "branch", "drift", "port",
-    "actions_secrets", "smoke", "week", "warmed_up", "psi", "promoted",
+    "actions_secrets", "smoke", "week", "warmed_up", "psi", "promoted", "proven_on_paper",
 )  # fmt: skip
 """Steps that have their turn only where the venue is real."""
 NOT_SHIPPED = "profile.alerts.required"

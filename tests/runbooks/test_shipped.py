@@ -71,6 +71,7 @@ def test_a_rehearsal_walks_the_whole_checklist(desk: Path) -> None:
     real_only = (
         "api", "venue_clock", "market_data", "terms", "orders_taken", "branch", "drift", "actions_secrets", "smoke",
         "week", "warmed_up", "psi", "promoted",
+        "proven_on_paper",
     )  # fmt: skip
     assert others == {**{f"preflight/{step}": "skipped" for step in real_only}, "eod/reconcile": "skipped"}
     assert finished["live"]["outputs"]["orders_sent"] >= 0

@@ -51,6 +51,7 @@ def test_the_steps_are_known() -> None:
         "governance.look",
         "governance.promoted",
         "governance.promotion",
+        "governance.proven_on_paper",
         "housekeeping.look",
         "housekeeping.tidy",
         "limits.caps",
