@@ -40,13 +40,17 @@ class Flattened:
 
 @dataclass(frozen=True)
 class Agreement:
-    """Whether the day's order journal and the venue agree; findings, advice and notes included, in words."""
+    """Whether the day's order journal and the venue agree; findings, advice and notes included, in words.
+
+    fees_usd: what the day's fills cost, all its sessions together, as far as the venue told it.
+    """
 
     clean: bool
     locked_out: bool
     orders: int
     fills: int
     findings: list[str]
+    fees_usd: Decimal
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def compare_account(services: Services, *, records: bool) -> Agreement:
     with contextlib.ExitStack() as stack:
         done = reconcile_account(services, stack, records=records)
     found = [f"{each.weight}: {each.text}; it means: {each.means}" for each in done.findings] + done.notes
-    return Agreement(done.is_clean, done.is_locked_out, done.orders, done.fills, found)
+    return Agreement(done.is_clean, done.is_locked_out, done.orders, done.fills, found, done.fees_usd)
 
 
 def lock_out(services: Services, reason: str, run: str) -> LockedOut:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from dataclasses import dataclass, field
+from decimal import Decimal
 
 from aurora.errors import LockHeld
 from aurora.execution.order_journal import Book, OrderJournal, read_day
@@ -15,7 +16,10 @@ from aurora.session.services import Services
 
 @dataclass
 class Reconciled:
-    """What came of it: what both reads found, what one found, how much was compared, and whether live is locked out."""
+    """What came of it: what both reads found, what one found, how much was compared, and whether live is locked out.
+
+    fees_usd: of the day's fills, as far as the venue told them.
+    """
 
     book: str
     venue: str
@@ -25,6 +29,7 @@ class Reconciled:
     passing: list[Finding]
     is_clean: bool
     is_locked_out: bool = False
+    fees_usd: Decimal = Decimal(0)
     notes: list[str] = field(default_factory=list)
 
 
@@ -53,6 +58,7 @@ def reconcile_account(services: Services, stack: contextlib.ExitStack, *, record
         findings=result.findings,
         passing=result.passing,
         is_clean=result.is_clean,
+        fees_usd=day.use.fees_usd,
         notes=notes,
     )
     if records and result.drift:

@@ -246,6 +246,13 @@ def test_a_shadow_day_that_changed_a_real_venue_is_red(rehearsal: Rehearsal) -> 
     assert (run.outcome, run.exit_code, run.status["reconcile"]) == ("red", 3, "red")
 
 
+@pytest.mark.parametrize("check", ["clean", "fees_usd <= profile.risk.daily_fee_cap_usd"])
+def test_a_day_that_the_venue_tells_otherwise_is_red(rehearsal: Rehearsal, check: str) -> None:
+    """Drift, and fees of all the day's sessions above the cap, make the end of the day red."""
+    run = rehearsal("eod", profile="live_canary", steps={"*": passes(), "reconcile": red(check)})
+    assert (run.outcome, run.exit_code, run.status["reconcile"]) == ("red", 3, "red")
+
+
 @pytest.mark.parametrize(("known", "outcome"), [(True, "green"), (False, "red")])
 def test_unknown_drift_stops_a_live_day_only(rehearsal: Rehearsal, known: bool, outcome: str) -> None:
     """Trading rule 19: too few recorded bars are a remark before a shadow session, and red before a live one."""

@@ -53,6 +53,7 @@ def test_what_the_venue_knows_is_recorded_and_no_drift(desk: Desk) -> None:
     assert (result.is_clean, result.findings, result.orders, result.fills) == (True, [], 1, 1)
     day = read_day(desk.project, live_book(desk))
     assert (day.orders["a-1"].status, day.holdings) == (OrderStatus.FILLED, {"SPY": 5})
+    assert result.fees_usd == sum(fill.fee or 0 for fill in day.fills.values()) > 0
     assert not Lockout(desk.project, "live").stands
 
 
