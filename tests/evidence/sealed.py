@@ -5,9 +5,11 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
+
+import pytest
 
 from aurora.clock import SystemClock
 from aurora.engine.execute import GoingOn, resume_run, start_run
@@ -36,6 +38,17 @@ PAPER = """
     secrets: []
     limit: 400
 """
+
+
+def path_of(folder: Path, tools: Iterable[str]) -> Path:
+    """Make a PATH that has these tools alone; a test skips where one is missing."""
+    folder.mkdir()
+    for name in tools:
+        found = shutil.which(name)
+        if found is None:
+            pytest.skip(f"{name} is not installed here; an auditor has it, and CI installs it")
+        (folder / name).symlink_to(found)
+    return folder
 
 
 class Records:

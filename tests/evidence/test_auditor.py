@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import os
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.engine.kit import bound_steps
-from tests.evidence.sealed import Records, copy_of
+from tests.evidence.sealed import Records, copy_of, path_of
 
 TOOLS = ("bash", "ssh-keygen", "jq", "sha256sum", "tail")
 
@@ -36,14 +35,7 @@ def records(original: Records, tmp_path: Path) -> Records:
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
     """A PATH with the auditor's tools and no Python."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in TOOLS:
-        found = shutil.which(name)
-        if found is None:
-            pytest.skip(f"{name} is not installed here; an auditor has it, and CI installs it")
-        (folder / name).symlink_to(found)
-    return folder
+    return path_of(tmp_path / "bin", TOOLS)
 
 
 def commands_of(folder: Path) -> list[str]:

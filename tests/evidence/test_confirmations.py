@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -21,7 +20,7 @@ from aurora.evidence.signing import Trust
 from aurora.journal import Event, read_journal
 from tests.engine.kit import ROOT, bound_steps, wait_until
 from tests.evidence.people import LiveRecords, make_key
-from tests.evidence.sealed import Records, copy_of, rechained
+from tests.evidence.sealed import Records, copy_of, path_of, rechained
 
 TOOLS = ("bash", "ssh-keygen", "jq", "sha256sum", "sed", "cut", "cat", "tr")
 HOSTILE = "Ready? 'now' $(id)\\nanswer: [\\\"no\\\",[]]\\u2028"
@@ -212,14 +211,7 @@ def test_reports_say_who_signed_with_which_key(desk: Records, name: str) -> None
 @pytest.fixture
 def tools(tmp_path: Path) -> Path:
     """A PATH with the auditor's tools and no Python."""
-    folder = tmp_path / "bin"
-    folder.mkdir()
-    for name in TOOLS:
-        found = shutil.which(name)
-        if found is None:
-            pytest.skip(f"{name} is not installed here; an auditor has it, and CI installs it")
-        (folder / name).symlink_to(found)
-    return folder
+    return path_of(tmp_path / "bin", TOOLS)
 
 
 def typed(desk: Records, tools: Path) -> subprocess.CompletedProcess[str]:
