@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import re
 from collections.abc import Sequence
-from decimal import Decimal
 from typing import Any
 
 from aurora.commands.exact import ExactParser
@@ -14,6 +13,7 @@ from aurora.engine.faults import visible
 from aurora.engine.params import value_problem_of
 from aurora.engine.spec import Param, Runbook
 from aurora.errors import UsageError
+from aurora.written_number import read_number
 
 
 def read_flags(runbook: Runbook, words: Sequence[str], program: str) -> tuple[argparse.Namespace, dict[str, Any]]:
@@ -116,7 +116,7 @@ def _scalar(kind: str, text: str) -> Any:
     pattern: re.Pattern[str] = INTEGER if kind == "integer" else NUMBER
     if len(text) > MAX_DIGITS or not pattern.fullmatch(text):
         raise ValueError(text)
-    number = Decimal(text)
-    if abs(number.adjusted()) > MAX_DIGITS:
+    number = read_number(text, MAX_DIGITS)
+    if number is None:
         raise ValueError(text)
     return int(text) if kind == "integer" else number

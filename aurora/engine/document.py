@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ import yaml
 from yaml.reader import ReaderError
 
 from aurora.engine.faults import Fault, Place
+from aurora.written_number import read_number
 
 Key = tuple[str | int, ...]
 Spot = tuple[int, int]
@@ -227,8 +227,8 @@ class _Builder:
             return _WORDS[text]
         if text[0] not in _FIRST_OF_NUMBER or not NUMBER.fullmatch(text):
             return text
-        number = Decimal(text)
-        if len(text) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS:
+        number = read_number(text, MAX_DIGITS) if len(text) <= MAX_DIGITS else None
+        if number is None:
             self._bad(key, spot, "the number is too long", "quote it if it is text")
             return None
         return int(text) if INTEGER.fullmatch(text) else number

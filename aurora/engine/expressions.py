@@ -31,6 +31,7 @@ from aurora.engine.evaluation import (
 )
 from aurora.engine.evaluation import ExpressionError as ExpressionError  # the way in for those who evaluate
 from aurora.engine.faults import did_you_mean
+from aurora.written_number import read_number
 
 MAX_LENGTH = 1_000
 MAX_DEPTH = 200
@@ -223,8 +224,8 @@ def _tokens(text: str) -> Iterator[Token]:
 
 
 def _number(written: str, position: int) -> int | Decimal:
-    number = Decimal(written.replace("_", ""))
-    if len(written) > MAX_DIGITS or abs(number.adjusted()) > MAX_DIGITS // 2:
+    number = read_number(written.replace("_", ""), MAX_DIGITS // 2) if len(written) <= MAX_DIGITS else None
+    if number is None:
         raise ExpressionError("the number is too large or too small", offset=position)
     return int(number) if written.replace("_", "").isdigit() else number
 

@@ -7,6 +7,8 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 
+from aurora.written_number import read_number
+
 PREFIX = b"API\0"
 """What a client says first; the frames begin after it."""
 
@@ -110,7 +112,8 @@ class Fields:
         text = self.text()
         if text in _UNSET:
             return None
-        if not _NUMBER.fullmatch(text) or abs((value := Decimal(text)).adjusted()) > _MOST_ADJUSTED:
+        value = read_number(text, _MOST_ADJUSTED) if _NUMBER.fullmatch(text) else None
+        if value is None:
             raise FieldError(f"{text[:60]!r} is no number below 1e{_MOST_ADJUSTED + 1}")
         return value
 
