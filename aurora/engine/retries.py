@@ -70,11 +70,13 @@ class Retries:
         error, gates = failure["error"], failure.get("gates", ())
         self._endings.end(node, End(failure["status"], f"not tried again: {reason}", error=error, gates=gates))
 
-    def give_up_doomed(self) -> None:
-        """End the steps whose wait has become pointless, because the run has failed."""
-        for node, _ in list(self._waiting.values()):
+    def give_up_doomed(self) -> bool:
+        """End one step whose wait has become pointless, because the run has failed; return whether there was one."""
+        for node, _ in self._waiting.values():
             if not self._run.walk.goes_on(node) and not self._run.walk.stopping:
                 self.give_up(node, "the run had failed meanwhile")
+                return True
+        return False
 
     def drop(self, keep: Callable[[Node], bool]) -> None:
         """Forget the waits, but for those to `keep`; a resumed run tries again at once."""

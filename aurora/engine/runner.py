@@ -165,16 +165,17 @@ class Runner:
     def _settle_ends(self) -> None:
         """Write down what a failure leaves out, go on with `foreach` steps, end containers whose scope has closed."""
         run, walk = self._run, self._walk
-        while walk.to_omit or walk.to_close or run.advanced:
+        while True:
             if walk.to_omit:
                 node_id, reason = walk.to_omit.pop(0)
                 if not run.state.step(node_id).over:
                     self._leave_out(run.plan.nodes[node_id], reason)
             elif run.advanced:
                 self._items.advance(run.advanced.pop(0))
-            else:
+            elif walk.to_close:
                 self._endings.close(run.plan.nodes[walk.to_close.pop(0)])
-            self._retries.give_up_doomed()
+            elif not self._retries.give_up_doomed():  # one at a time: what it ends may end others
+                return
 
     def _leave_out(self, node: Node, reason: str) -> None:
         if self._run.state.step(node.id).failure is not None:
