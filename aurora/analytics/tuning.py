@@ -70,7 +70,8 @@ def propose(root: Path, profile: Profile, now: datetime, days: int, max_loosenin
     sessions = [recording.name for pool in pools.values() for recording in pool.read]
     left_out = [line for pool in pools.values() for each in pool.problems if (line := f"{each.file}: {each.what}")]
     if len(sessions) < LEAST_SESSIONS:
-        why = f"everything: {len(sessions)} clean sessions in {days} days, it takes {LEAST_SESSIONS}"
+        many = f"{len(sessions)} clean session{'' if len(sessions) == 1 else 's'}"
+        why = f"everything: {many} in {days} days, it takes {LEAST_SESSIONS}"
         return Tuning(sessions, left_out, [], [why])
     limits = {key: value for key, value in limits_of(profile).items() if key.startswith("risk.")}
     found = [

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from aurora.analytics.tuning import Proposal, propose, shown
-from aurora.engine.document import read_document
+from aurora.engine.document import parse_document, read_document
 from aurora.engine.faults import RunbookError
 from aurora.engine.policy import FILE as POLICY
 from aurora.engine.policy import POLICY_SCHEMA
@@ -66,7 +66,7 @@ def draft_tuning(root: Path, profile: Profile, now: datetime, days: int, folder:
     place = f"profiles/{profile.name}.yaml"
     tuning = propose(root, profile, now, days, _bound_pct(root))
     raw = (root / place).read_bytes()
-    text = _with(raw.decode(), tuning.proposals)
+    text = _with(raw, tuning.proposals, place)
     _see_that_it_loads(root, profile.name, text)
     folder.mkdir(parents=True, exist_ok=True)
     (folder / DRAFT).write_text(text, "utf-8")
@@ -119,27 +119,47 @@ def _bound_pct(root: Path) -> Decimal:
     return Decimal(str(document.data.get("tuning", {}).get("max_loosening_pct", 0)))
 
 
-def _with(text: str, proposals: Sequence[Proposal]) -> str:
-    """Return a profile's text with the proposed values, comments kept."""
+def _with(raw: bytes, proposals: Sequence[Proposal], place: str) -> str:
+    """Return a profile's text with the proposed values, comments kept; nothing else in it says another thing.
+
+    Raises OperatorError for a file that can't be written so.
+    """
     from ruamel.yaml import YAML  # noqa: PLC0415 - heavy, and only a tuning writes YAML
+    from ruamel.yaml.error import YAMLError  # noqa: PLC0415 - the same
 
     if not proposals:
-        return text
-    yaml = YAML()
+        return raw.decode()
+    yaml, written = YAML(), io.StringIO()
     yaml.preserve_quotes = True
     yaml.width = 200
-    data = yaml.load(text)
-    for each in proposals:
-        _, *between, name = each.key.split(".")
-        values = _map(data, "risk")
-        for key in between:
-            values = _map(values, key)
-        values[name] = (
-            int(each.proposed) if each.proposed == each.proposed.to_integral_value() else float(each.proposed)
-        )
-    written = io.StringIO()
-    yaml.dump(data, written)
+    wanted = parse_document(raw, place).data
+    try:
+        data = yaml.load(raw.decode())
+        for each in proposals:
+            is_whole = each.proposed == each.proposed.to_integral_value()
+            _put(data, each.key, int(each.proposed) if is_whole else float(each.proposed))
+            _put(wanted, each.key, each.proposed)
+        yaml.dump(data, written)
+    except (YAMLError, AttributeError, TypeError) as error:
+        raise _unwritable(place) from error
+    if parse_document(written.getvalue().encode(), place).data != wanted:
+        raise _unwritable(place)
     return written.getvalue()
+
+
+def _unwritable(place: str) -> OperatorError:
+    return OperatorError(
+        f"{place} can't be written by a program without changing more than the proposed values.",
+        means="nothing was written",
+        todo="write it in plain YAML, two spaces a level, no anchors; then tune again",
+    )
+
+
+def _put(data: Any, key: str, value: Any) -> None:
+    *sections, name = key.split(".")
+    for section in sections:
+        data = _map(data, section)
+    data[name] = value
 
 
 def _map(values: Any, key: str) -> Any:

@@ -7,11 +7,13 @@ from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from aurora.engine.faults import RunbookError
 from aurora.engine.profiles import load_profile
 from aurora.errors import AuroraError, OperatorError
 from aurora.governance.tuned_profile import TuningDraft, draft_tuning, write_tuning
+from aurora.risk.loosening import limits_of
 from tests.analytics.test_period import NOW
 from tests.analytics.test_tuning import fills, looks, session
 from tests.trading import ROOT
@@ -50,6 +52,36 @@ def test_draft_changes_nothing_and_the_write_keeps_comments(desk: Path) -> None:
     assert (done.before, done.after) == (found.before, found.after)
     again = write_tuning(desk, load_profile(desk, "mine"), found.draft, found.before, found.after)
     assert again == done  # a resume after the write finds it done
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "extends: sim\nrisk:\n    max_spread_bps: 40   # four\n    symbols: {SPY: {max_quote_age_s: 5.00}}\n",
+        "extends: sim\r\nrisk: {max_spread_bps: 40}\r\n",
+        "extends: sim",
+        "extends: 'sim'\nrisk: {}\n",
+        "{extends: sim, risk: {max_spread_bps: 4e1}}\n",
+    ],
+)
+def test_whatever_way_it_is_written_only_the_values_change(desk: Path, text: str) -> None:
+    """Four spaces, Windows' line ends, no line end, an empty section, one line: only the values change."""
+    path = desk / "profiles/mine.yaml"
+    path.write_bytes(text.encode())
+    before = limits_of(load_profile(desk, "mine"))
+    found = draft(desk)
+    write_tuning(desk, load_profile(desk, "mine"), found.draft, found.before, found.after)
+    after = limits_of(load_profile(desk, "mine"))
+    changed = {key for key in after if after[key] != before.get(key)}
+    assert changed == {line.split(":")[0] for line in found.lines}
+
+
+def test_profile_that_would_say_another_thing_is_refused(desk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that changes more than the values is found out: nothing is written, and a person is told what to do."""
+    monkeypatch.setattr(YAML, "load", lambda *_: {"extends": "base", "risk": {}})
+    with pytest.raises(OperatorError, match="without changing more than the proposed values"):
+        draft(desk)
+    assert (desk / "profiles/mine.yaml").read_text() == MINE
 
 
 @pytest.mark.parametrize("what", ["profile", "draft"])
