@@ -18,7 +18,7 @@ import aurora
 from aurora.clock import Clock
 from aurora.errors import OperatorError
 from aurora.housekeeping.drill import ACCOUNT, CLIENT_ID, PROFILE, SCENARIO, SYMBOLS
-from aurora.housekeeping.side_desk import make_side_desk, run_beside, side_environment, simulated_gateway
+from aurora.housekeeping.side_desk import make_side_desk, passing_key, run_beside, side_environment, simulated_gateway
 from aurora.market.calendar import session_hours
 from aurora.market.hours import exchange_day, in_new_york
 
@@ -107,7 +107,7 @@ def _environment(now: datetime, stack: contextlib.ExitStack, desk: Path) -> dict
     words = ("--symbols", ",".join(SYMBOLS), "--quotes", "dummy:seed=7,gaps_per_hour=0")
     scenario = SCENARIO.format(account=ACCOUNT)
     address = stack.enter_context(simulated_gateway(desk, scenario, words, {**os.environ, **ahead}))
-    return {**side_environment(address, ACCOUNT, CLIENT_ID), **ahead}
+    return {**side_environment(address, ACCOUNT, CLIENT_ID), **ahead, **stack.enter_context(passing_key())}
 
 
 def _next_start(now: datetime) -> datetime:

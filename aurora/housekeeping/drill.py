@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aurora.housekeeping.side_desk import make_side_desk, run_beside, side_environment, simulated_gateway
+from aurora.housekeeping.side_desk import make_side_desk, passing_key, run_beside, side_environment, simulated_gateway
 
 ACCOUNT = "DU1234567"
 CLIENT_ID = 71
+KEY_S = 30.0
 SYMBOLS = ("SPY", "TSLA")
 SCENARIO = """
 scenario: drill
@@ -63,8 +64,10 @@ def drill_emergency(root: Path, folder: Path, gateway: str, minutes: float, say:
         if not gateway:
             symbols = ("--symbols", ",".join(SYMBOLS))
             gateway = stack.enter_context(simulated_gateway(desk, SCENARIO.format(account=ACCOUNT), symbols))
+        environment = side_environment(gateway, ACCOUNT, CLIENT_ID) | stack.enter_context(passing_key())
+        run_beside(desk, environment, ("keys", "init"), KEY_S)
         words = ("runbook", "emergency", "--profile", "drill", "--why", "a drill", "--minutes", str(minutes))
-        code, said = run_beside(desk, side_environment(gateway, ACCOUNT, CLIENT_ID), words, minutes * 60 + 180)
+        code, said = run_beside(desk, environment, words, minutes * 60 + 180)
     for line in said.splitlines():
         say(line)
     return _result(desk, code, gateway)

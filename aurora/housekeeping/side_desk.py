@@ -12,16 +12,18 @@ import re
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from aurora.errors import OperatorError
+from aurora.evidence.keys import VARIABLE
 
 START_S = 30.0
 _LISTENING = re.compile(r"listening on 127\.0\.0\.1:(\d+)")
 _PROGRAM = (sys.executable, "-c", "from aurora.commands.main import entry; entry()")
-_NOT_ITS_OWN = ("GITHUB_TOKEN", "NTFY_URL", "HEARTBEAT_URL", "AURORA_KEY", "AURORA_PERSON_KEY")
+_NOT_ITS_OWN = ("GITHUB_TOKEN", "NTFY_URL", "HEARTBEAT_URL", VARIABLE, "AURORA_PERSON_KEY")
 """What would let it file, tell or sign where only the project may."""
 
 
@@ -29,9 +31,8 @@ def make_side_desk(root: Path, folder: Path) -> Path:
     """Make a desk in `folder` with the runbooks, steps and profiles of the project at `root`; return its root."""
     desk = folder / "desk"
     desk.mkdir(parents=True)
-    for name in ("runbooks", "steps"):
-        (desk / name).symlink_to(root / name)
-    shutil.copytree(root / "profiles", desk / "profiles")
+    for name in ("runbooks", "steps", "profiles"):  # no links: a record holds what ran
+        shutil.copytree(root / name, desk / name, ignore=shutil.ignore_patterns("__pycache__"))
     shutil.copy(root / "pyproject.toml", desk)
     return desk
 
@@ -42,6 +43,13 @@ def side_environment(address: str, account: str, client_id: int) -> dict[str, st
     mine = {name: value for name, value in os.environ.items() if name not in _NOT_ITS_OWN}
     wire = {"BROKER": "ibkr", "IB_HOST": host, "IB_PORT": port, "IB_CLIENT_ID": str(client_id), "IB_ACCOUNT": account}
     return {**mine, **wire, "CI": "true"}
+
+
+@contextlib.contextmanager
+def passing_key() -> Iterator[dict[str, str]]:
+    """Yield the variable that names a side desk's signing key, which ends with the context: no record holds one."""
+    with tempfile.TemporaryDirectory(prefix="aurora-key-") as place:
+        yield {VARIABLE: str(Path(place) / "engine")}
 
 
 @contextlib.contextmanager

@@ -39,6 +39,7 @@ def test_a_session_on_the_wire_whatever_day_it_is(tmp_path: Path) -> None:
     before = sorted(path for path in project.rglob("*") if "__pycache__" not in path.parts)
     found = run(project, tmp_path / "smoke", ["lint", "shadow"], said := list[str]())
     assert found.problems == [], said
+    assert not [path for path in (tmp_path / "smoke").rglob("*") if path.is_symlink() or ".keys" in path.parts]
     assert [(part.name, part.exit_code) for part in found.parts] == [("lint", 0), ("shadow", 0)]
     assert found.took_s > 0
     assert sorted(path for path in project.rglob("*") if "__pycache__" not in path.parts) == before
@@ -67,3 +68,4 @@ def test_the_whole_system_within_its_minute(tmp_path: Path) -> None:
     """Every part, as the runbook asks for them, exits 0."""
     found = run(ROOT, tmp_path / "smoke", WHOLE, said := list[str]())
     assert found.problems == [], said
+    assert not list((tmp_path / "smoke").rglob(".keys"))  # no key is left in a record

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from aurora.evidence.verification import verify
 from tests.commands.test_gateway import gateway_process
 from tests.runbooks.test_shipped import aurora, desk, ends, journal
 
@@ -84,7 +85,11 @@ def test_drill_ends_flat_and_leaves_this_desk_alone(desk: Path) -> None:
     assert journal(desk)[-1]["data"]["outcome"] == "green"
     assert not (desk / "kill.flag").exists()
     assert not (desk / "runlocks/live.lock").exists()
-    assert "sealed" in done.stdout
+    assert done.stdout.count("record | sealed; ledger head") == 2  # the drill's own record, and that of its emergency
+    (inner,) = (desk / "runs").glob("2*-drill/artifacts/emergency/*/desk")
+    assert verify(inner / "runs").is_good
+    assert not list(inner.rglob("engine"))  # no key is left in a record
+    assert "NO_FILE" not in aurora(desk, "verify").stdout
 
 
 TROUBLES = ("broken runbooks and steps", "no key and no ledger", "a full disk")
