@@ -65,7 +65,7 @@ def read_week(runs: Path, venue: str, now: datetime, days: int) -> Week:
     if ledger is None:
         return Week(False, 0, 0, [], wrong)
     since = now - timedelta(days=days)
-    unclean, explained, dates, sessions, unread = list[str](), list[str](), set(), 0, 0
+    unclean, explained, dates, sessions, unread = list[str](), list[str](), set[str](), 0, 0
     for run, event in ledger.sealed.items():
         if not since <= datetime.fromisoformat(event.ts) <= now + timedelta(minutes=5):
             continue
@@ -77,17 +77,16 @@ def read_week(runs: Path, venue: str, now: datetime, days: int) -> Week:
         there = events[0].data["venue"]
         if there not in (venue, PAPER if venue == REAL else venue) or events[0].data.get("dry_run"):
             continue
-        cause = root_cause_of(ledger, run)
-        for step, end in ended_steps(events, SESSIONS):
-            if there == venue:
-                sessions += 1
-                dates.add(end.ts[:10])
-            if not (why := unclean_session(end.data)):
-                continue
-            if cause and step not in live_steps(events):
-                explained.append(f"{run}: {step}: {why}; {cause}")
-            else:
-                unclean.append(f"{run}: {step}: {why}")
+        ended, cause = list(ended_steps(events, SESSIONS)), root_cause_of(ledger, run)
+        orders = live_steps(events) if there == venue else set[str]()
+        if there == venue:
+            sessions += len(ended)
+            dates |= {end.ts[:10] for _, end in ended}
+        for step, end in ended:
+            if why := unclean_session(end.data):
+                is_explained = bool(cause) and step not in orders
+                line = f"{run}: {step}: {why}" + (f"; {cause}" if is_explained else "")
+                (explained if is_explained else unclean).append(line)
     note = f"{sessions} sessions since {since:%Y-%m-%d %H:%MZ}"
     return Week(unread == 0, sessions, len(dates), unclean, note, explained)
 

@@ -243,10 +243,12 @@ def test_review_that_does_not_hold_explains_nothing(records: Records) -> None:
 
 
 def test_reds_of_a_paper_account_count_before_real_money(records: Records) -> None:
-    """Trading rule 23: they are looked at, and are no sessions of the live account's own week."""
+    """Trading rule 23: they are looked at, explained or not, and are no sessions of the live account's own week."""
     on(records, "paper")
-    records.run(how="anomaly")
+    red = records.run(how="anomaly")
     assert len(week(records, venue="live").unclean) == 1
     assert week(records, venue="live").sessions == 0
     assert len(week(records, venue="paper").unclean) == 1
     assert week(records, venue="simulated").unclean == []
+    review(records, red, "a test feed was left on")
+    assert (week(records, venue="live").unclean, len(week(records, venue="live").explained)) == ([], 1)
