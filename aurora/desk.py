@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 from aurora.alerts.address import DEFAULT
 from aurora.alerts.base import Alert, Delivery, Notifier, Priority
@@ -40,10 +40,14 @@ from aurora.session.strategy import ScoreStrategy, Strategy
 if TYPE_CHECKING:
     from aurora.ibkr.account import Account
 
+T = TypeVar("T")
+
 SIMULATED = "simulated"
 IBKR = "ibkr"
 SENDS, RECONCILE, VENUE_CHECK, FLATTEN, SHADOW = 0, 1, 2, 3, 4
 """What is added to IB_CLIENT_ID by who only looks, or must get in beside a session (trading rule 4)."""
+TURN_S, AGAIN_S = 20.0, 0.2
+"""How long, and how often, a look tries to get a client id that another one holds."""
 ROOM = 3_800
 """Bytes of an alert's text before the head: a push holds 4,000."""
 _TELLS = "import pathlib, sys; from aurora.desk import notify_of; notify_of(pathlib.Path(sys.argv[1]), *sys.argv[2:])"
@@ -75,7 +79,9 @@ class Desk:
         `ibkr` is the profile's account: by its own client id for a live session, by another beside it for all others.
         """
         if spec.strip() == IBKR:
-            return self._account(SENDS if mode is Mode.LIVE else SHADOW).quotes()
+            if mode is Mode.LIVE:
+                return self._account(SENDS).quotes()
+            return self._in_turn(SHADOW, lambda account: account.quotes())
         return open_quotes(spec, root=self.project)
 
     def open_broker(self, mode: Mode, source: QuoteSource) -> Broker:
@@ -96,9 +102,10 @@ class Desk:
 
     def open_probe(self, stack: ExitStack) -> tuple[ProbedBroker, QuoteSource]:
         """Connect to the profile's account to probe its settings. Raises ProfileError on the simulated venue."""
+        broker = self._in_turn(VENUE_CHECK, lambda account: account.broker())
         account = self._account(VENUE_CHECK)
         stack.callback(account.close)
-        return account.broker(), account.quotes()
+        return broker, account.quotes()
 
     def _simulated(self, source: QuoteSource | None) -> Broker:
         return SimulatedBroker(
@@ -139,9 +146,26 @@ class Desk:
     def _look(self, offset: int, stack: ExitStack) -> Broker:
         if self.profile.venue == SIMULATED:
             return self._simulated(None)
-        account = self._account(offset)
-        stack.callback(account.close)
-        return account.broker()
+        broker = self._in_turn(offset, lambda account: account.broker())
+        stack.callback(self._account(offset).close)
+        return broker
+
+    def _in_turn(self, offset: int, opened: Callable[[Account], T]) -> T:
+        """Return what `opened` does with the account by the client id of who only looks.
+
+        Steps that run side by side share that id, and TWS frees one a moment after its socket closed: whoever comes
+        second waits. Raises ClientIdInUse when it is still held after TURN_S.
+        """
+        from aurora.ibkr.handshake import ClientIdInUse  # noqa: PLC0415 - as in `_account`
+
+        until = self.clock.monotonic() + TURN_S
+        while True:
+            try:
+                return opened(self._account(offset))
+            except ClientIdInUse:
+                if self.clock.monotonic() >= until:
+                    raise
+            self.clock.sleep(AGAIN_S)
 
     def _account(self, offset: int) -> Account:
         """Return the account by one of its client ids. Raises ProfileError where environment and profile disagree."""

@@ -3,6 +3,8 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -10,10 +12,12 @@ from typing import Any
 import pytest
 
 from aurora.alerts.log import LOG
+from aurora.clock import SystemClock
 from aurora.desk import Desk, check_agreement, notify_of, services
 from aurora.engine.context import Context
 from aurora.engine.faults import RunbookError
 from aurora.errors import ProfileError, VenueRefusal
+from aurora.ibkr.handshake import ClientIdInUse
 from aurora.market.mode import Mode
 from aurora.session.services import Services
 from tests.ibkr.desk import until
@@ -114,6 +118,32 @@ def test_only_a_live_session_takes_the_id_that_sends(tmp_path: Path, start_gatew
             stack.callback(take().close)
             assert clients() == expected
     until(lambda: clients() == [], "the end of all")
+
+
+def test_looks_at_the_venue_take_turns(tmp_path: Path, start_gateway: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Trading rule 4: steps side by side look by one client id; the second waits for the first, not for ever."""
+    gateway = start_gateway({"scenario": "turns"})
+    profile = make_profile(venue="paper", mode="live", account={"id": "DU1234567"})
+    first, second = (Desk(tmp_path, profile, {"IB_PORT": str(gateway.port), "IB_CLIENT_ID": "20"}) for _ in range(2))
+    waits = threading.Event()
+
+    class Seen(SystemClock):
+        def sleep(self, seconds: float) -> None:
+            waits.set()
+            super().sleep(seconds)
+
+    second.clock = Seen()
+    with ThreadPoolExecutor(1) as beside, ExitStack() as its:
+        with ExitStack() as stack:
+            first.open_venue(stack)
+            monkeypatch.setattr("aurora.desk.TURN_S", 0.5)
+            with pytest.raises(ClientIdInUse):
+                second.open_venue(its)
+            monkeypatch.setattr("aurora.desk.TURN_S", 30.0)
+            waits.clear()
+            looked = beside.submit(lambda: second.open_venue(its).positions())
+            assert waits.wait(30)
+        assert looked.result(60) == ()
 
 
 def test_account_that_is_flat_can_be_exited(tmp_path: Path, start_gateway: Any) -> None:

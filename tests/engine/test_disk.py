@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import os
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -300,8 +299,6 @@ def test_full_output_does_not_stop_the_run(lab: Lab) -> None:
 def test_terminal_that_can_not_write_all_letters(lab: Lab) -> None:
     """An output in ASCII gets what it can show; signs that it can't are replaced, and the run goes on."""
     lab.book("\n    title: Überprüfung ✔\n    steps:\n      - {id: a, uses: lab.once}\n")
-    before = time.monotonic()
     done = lab.command("runbook", "book", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
     assert done.returncode == 0, done.stderr
     assert "?berpr?fung" in done.stdout
-    assert time.monotonic() - before < 30

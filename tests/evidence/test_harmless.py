@@ -1,6 +1,5 @@
 import json
 import math
-import time
 import unicodedata
 from typing import Any
 
@@ -159,11 +158,9 @@ def test_what_acts_is_made_visible(text, shown):
 
 
 def test_long_text_is_shortened_and_says_so():
-    """A 10 MB text is cut, with its length stated, quickly."""
+    """A 10 MB text is cut, with its length stated."""
     text = "x" * 10_000_000
-    start = time.perf_counter()
     shown = line(text)
-    assert time.perf_counter() - start < 0.5
     assert len(shown) < 320
     assert "10,000,000 characters, the first 240 shown" in shown
     assert "the last 8,000 shown" in block(text + "the end", end=True)
@@ -273,7 +270,7 @@ def test_any_value_becomes_one_line(value):
 
 
 def test_ten_megabytes_in_a_run_make_a_small_report():
-    """A step that hands out 10 MB makes a report of some kilobytes, in both forms, in a moment."""
+    """A step that hands out 10 MB makes a report of some kilobytes, in both forms."""
     book = Book()
     book.entry("big", "Big")
     book.open()
@@ -281,9 +278,7 @@ def test_ten_megabytes_in_a_run_make_a_small_report():
         "big", outputs={"text": "<" * 10_000_000, "rows": [{"n": n} for n in range(100_000)]}, log=["y" * 10_000_000]
     )
     json.dumps(book.events)
-    start = time.perf_counter()
     _, markdown, html = rendered(book.events)
-    assert time.perf_counter() - start < 5
     assert "10,000,000 characters" in markdown
     assert len(markdown) < 50_000
     assert len(html) < 80_000
