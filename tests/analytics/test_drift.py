@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -8,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aurora.analytics.drift import (
+    Decile,
     DriftLimits,
     FeatureReference,
     FeatureSample,
@@ -69,11 +71,27 @@ def test_psi_is_never_negative_and_zero_for_itself(counts: list[int], times: int
     assert (psi(counts, turned) or 0) >= 0
 
 
+def alone(value: float, below: float | None, above: float | None, up_to: int = 1, beyond: int = 0) -> Decile:
+    """Return a decile whose values are all one number."""
+    return Decile(value, value, value, below, above, up_to, beyond)
+
+
 def test_constant_feature_has_a_bin_of_its_own() -> None:
     """A constant that moves either way leaves its bin: a repeated value is cut on both sides."""
-    edges = bin_edges([3.0] * 9)
-    assert edges == (math.nextafter(3.0, -math.inf), 3.0)
-    assert bin_edges([1.0, 2.0, 2.0, 5.0]) == (1.0, math.nextafter(2.0, -math.inf), 2.0, 5.0)
+    assert bin_edges([alone(3.0, None, None, 90)] * 9, 90) == (math.nextafter(3.0, -math.inf), 3.0)
+    continuum = [Decile(value, 1.0, 5.0, None, None, 50, 50) for value in (1.0, 2.0, 2.0, 5.0)]
+    assert bin_edges(continuum, 100) == (1.0, math.nextafter(2.0, -math.inf), 2.0, 5.0)
+
+
+def test_no_edge_is_inside_what_stands_together() -> None:
+    """An edge beside values of one tick is in the middle of the nearer gap; many of them have both."""
+    light = Decile(2.01, 1.98, 2.02, 1.0, 4.02, up_to=3, beyond=2)
+    assert list(bin_edges([light], 100)) == pytest.approx([3.02])
+    assert list(bin_edges([replace(light, beyond=4)], 100)) == pytest.approx([1.49])
+    assert list(bin_edges([replace(light, up_to=30)], 100)) == pytest.approx([1.49, 3.02])
+    # at an end of the range the missing gap is taken to be as wide as the other
+    assert list(bin_edges([replace(light, above=None, up_to=30)], 100)) == pytest.approx([1.49, 2.51])
+    assert list(bin_edges([replace(light, below=None, up_to=30)], 100)) == pytest.approx([0.98, 3.02])
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ import json
 import math
 from bisect import bisect_left
 from pathlib import Path
+from random import Random
 from tempfile import TemporaryDirectory
 
 import duckdb
@@ -12,7 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from aurora.analytics.drift import FeatureReference
+from aurora.analytics.drift import APART, Decile, FeatureReference, bin_edges, psi
 from aurora.analytics.feature_values import Added, FeatureValues
 from aurora.analytics.quantiles import nearest_rank
 
@@ -27,10 +28,29 @@ def write(path: Path, *polls: object, tail: str = "") -> Path:
     return path
 
 
+def plain_edges(values: list[float]) -> tuple[float, ...]:
+    """Return the edges of values by loops over all of them."""
+    groups: list[list[float]] = []
+    for each in sorted(values):
+        apart = not groups or each - groups[-1][-1] > APART * max(abs(each), abs(groups[-1][-1]))
+        groups.append([each]) if apart else groups[-1].append(each)
+    deciles = []
+    for share in range(1, 10):
+        value = nearest_rank(values, share / 10)
+        assert value is not None
+        number = next(number for number, group in enumerate(groups) if value in group)
+        group = groups[number]
+        below = groups[number - 1][-1] if number else None
+        above = groups[number + 1][0] if number + 1 < len(groups) else None
+        up_to = sum(each <= value for each in group)
+        deciles.append(Decile(value, group[0], group[-1], below, above, up_to, len(group) - up_to))
+    return bin_edges(deciles, len(values))
+
+
 @settings(max_examples=60, deadline=None)
 @given(st.lists(VALUE, min_size=1, max_size=60), st.lists(VALUE, max_size=60))
 def test_bins_are_those_of_plain_python(before: list[float | None], now: list[float | None]) -> None:
-    """Deciles by nearest rank, counts by half-open bins and the outside share are what a plain computation says."""
+    """Edges, counts by half-open bins and the outside share are what a plain computation says."""
     old = [value for value in before if value is not None]
     if not old:
         return
@@ -39,8 +59,7 @@ def test_bins_are_those_of_plain_python(before: list[float | None], now: list[fl
         recent.add(write(Path(folder) / "b", *({"SPY": {"f": value}} for value in now)))
         reference = fitted.reference("f")
         sample = recent.sample("f", reference)
-    deciles = {nearest_rank(old, share / 10) for share in range(1, 10)}
-    assert deciles <= set(reference.edges)
+    assert reference.edges == plain_edges(old)
     assert (reference.low, reference.high) == (min(old), max(old))
     for values, counts in ((old, reference.counts), ([each for each in now if each is not None], sample.counts)):
         plain = [0] * (len(reference.edges) + 1)
@@ -85,3 +104,31 @@ def test_constant_feature_that_moves_is_seen(tmp_path: Path) -> None:
         reference = fitted.reference("f")
         assert reference == FeatureReference((math.nextafter(3.0, -math.inf), 3.0), (0, 20, 0), 3.0, 3.0)
         assert recent.sample("f", reference).counts == (20, 0, 0)
+
+
+def walk(seed: int, price: float, wildness: int) -> list[object]:
+    """Return 1,000 polls of what 5 bars return in bps, two symbols that move by whole cents."""
+    rng, polls = Random(seed), []
+    cents = {"SPY": [round(price * 150)], "TSLA": [round(price * 100)]}
+    for number in range(1005):
+        for path in cents.values():
+            path.append(path[-1] + rng.choice([0, 0, 0, -1, 1, rng.randint(-wildness, wildness)]))
+        if number >= 5:
+            polls.append({name: {"f": (path[-1] / path[-6] - 1) * 1e4} for name, path in cents.items()})
+    return list(polls)
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_price_that_moved_is_no_drift_and_a_wilder_market_is(tmp_path: Path, seed: int) -> None:
+    """A cent's return changes with the price: no edge is so near that that is a drift. Four times the steps are."""
+
+    def found(now: list[object]) -> float:
+        with FeatureValues() as fitted, FeatureValues() as recent:
+            fitted.add(write(tmp_path / "a", *walk(seed, 400, 3)))
+            recent.add(write(tmp_path / "b", *now))
+            reference = fitted.reference("f")
+            return psi(reference.counts, recent.sample("f", reference).counts) or 0.0
+
+    assert found(walk(seed + 100, 388, 3)) < 0.1
+    assert found(walk(seed + 100, 412, 3)) < 0.1
+    assert found(walk(seed + 100, 400, 12)) > 0.25
