@@ -7,7 +7,9 @@ from collections.abc import Mapping, Sequence
 from decimal import Decimal
 from typing import Protocol
 
-FEATURES = ("return_1_bps", "return_5_bps", "volatility_10_bps")
+BARS = {"return_1_bps": 1, "return_5_bps": 5, "volatility_10_bps": 10}
+"""Over how many bars each feature looks: so many of its values in a row have bars in common."""
+FEATURES = tuple(BARS)
 
 
 class Strategy(Protocol):

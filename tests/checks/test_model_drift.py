@@ -89,6 +89,23 @@ def test_same_features_are_steady_and_trailing_sessions_are_enough(desk: Path, p
     assert {each.samples for each in found.features} == {600}
 
 
+def test_feature_of_ten_bars_takes_ten_times_the_values(desk: Path, profile: Profile) -> None:
+    """Neighbouring values of a feature of many bars say the same: it is pooled further; one bar's takes in no more."""
+    names = {"fast": "return_1_bps", "slow": "volatility_10_bps"}
+
+    def renamed(seed: int, shift: float = 0.0) -> Iterator[dict[str, float]]:
+        return ({names[name]: value for name, value in each.items()} for each in features(600, shift, seed))
+
+    record(desk, 2, renamed(2))
+    write_reference(desk, "linear", fit(desk, profile, NOW, 30))
+    for day in range(3, 18):
+        record(desk, day, renamed(day, shift=3.0))
+    record(desk, 18, renamed(18))
+    found = look(desk, profile)
+    assert (found.known, found.failed, len(found.sessions)) == (True, [], 9)
+    assert {each.feature: each.samples for each in found.features} == {"return_1_bps": 600, "volatility_10_bps": 5400}
+
+
 def test_feature_that_moved_fails_alone(desk: Path, profile: Profile) -> None:
     """One feature that drifted is named; the other is steady; older sessions do not water it down."""
     fitted(desk, profile)
