@@ -15,6 +15,8 @@ from datetime import UTC, datetime, time, timedelta
 from pathlib import Path
 from typing import Any
 
+import pexpect
+
 from aurora.market.calendar import session_hours
 from aurora.market.hours import exchange_day, in_new_york
 from tests.github_server import serve_github
@@ -49,6 +51,22 @@ class WiredDesk:
         return subprocess.run([sys.executable, "-m", "aurora", *words], cwd=self.root, stdin=subprocess.DEVNULL,
                               env={**self.environment, **variables}, capture_output=True, text=True,
                               timeout=SECONDS, check=False)  # fmt: skip
+
+    def at_terminal(self, *words: str, **variables: str) -> tuple[int, str]:
+        """Run one command at a terminal, where a person says yes to all; return its exit code and the screen."""
+        environment = {**self.environment, "TERM": "dumb", **variables}
+        del environment["CI"]
+        person = pexpect.spawn(
+            sys.executable, ["-m", "aurora", *words], cwd=self.root, env=environment, encoding="utf-8",
+            timeout=SECONDS, dimensions=(50, 150),
+        )  # fmt: skip
+        seen = ""
+        while person.expect_exact(["[y/n] ", pexpect.EOF]) == 0:
+            seen += person.before
+            person.sendline("y")
+        seen += person.before
+        person.close()
+        return person.exitstatus, seen
 
     def ends(self) -> dict[str, dict[str, Any]]:
         """Return the end of each step of the newest run."""
