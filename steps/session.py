@@ -5,7 +5,7 @@ from __future__ import annotations
 from decimal import Decimal
 
 from aurora.engine.context import Context
-from aurora.engine.registry import step
+from aurora.engine.registry import Verdict, step
 from aurora.market.mode import Mode
 from aurora.session.result import KillRehearsal, SessionResult, sample_rehearsal, sample_result
 from aurora.session.services import Services
@@ -43,9 +43,19 @@ def shadow(
     return _run(context, Mode.SHADOW, symbols, quotes, steps, minutes, until, poll_sec)
 
 
+def _read_end(context: Context[Services], **_: object) -> Verdict:
+    """Say what a live session whose worker is gone has done, where its record has an end; else only a person can."""
+    from aurora.session.remains import read_remains  # noqa: PLC0415 - as in `_run`
+    from aurora.session.run import RECORDING  # noqa: PLC0415 - the same
+
+    found = read_remains(context.artifacts / RECORDING)
+    return Verdict("unknown" if found.result is None else "done", found.result, found.said)
+
+
 @step(
     effects=("orders.open", "orders.reduce"),
     repeat="never",
+    verify=_read_end,
     sample=sample_result("live"),
     venue=True,
     stop_grace=STOP_GRACE_S,

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 from aurora.engine.attempts import Doubt, Running
 from aurora.engine.beginnings import Beginnings
-from aurora.engine.endings import End, Endings
+from aurora.engine.endings import End, Endings, failure
 from aurora.engine.graph import Node
 from aurora.engine.prompts import Answer, Prompt
 from aurora.engine.questions import Questions
@@ -109,7 +110,12 @@ class Doubts:
     def _apply_word(self, node: Node, answer: str, person: str) -> None:
         if answer == "done":
             outputs = self._run.state.step(node.id).outputs
-            self._endings.finish(node, End("passed", f"settled as done by {person}", outputs))
+            end = self._endings.decided(node, End("passed", f"settled as done by {person}", outputs))
+            if end.status == "red" and outputs is None and self._run.function(node).returns is not None:
+                # red would promise outputs to what reads them behind its status
+                error = failure("OutputsUnknown", "its gates can't judge it: a person's word has no outputs")
+                end = replace(end, status="broken", error=error)
+            self._endings.conclude(node, end)
         else:
             self._not_done(node, Doubt(f"settled as not done by {person}", "broken", resumed=True))
 

@@ -205,6 +205,22 @@ def test_nobody_to_ask_waits(desk: Lab) -> None:
     assert settled.end("a")["reason"] == f"settled as done by {os_user()}"
 
 
+def test_word_of_a_person_has_no_outputs(desk: Lab) -> None:
+    """A step that a person calls done, whose gates need outputs, is broken: red would promise outputs."""
+    desk.book("""
+    steps:
+      - {id: a, uses: lab.once, with: {n: 1}, gate: n == 1, on_failure: continue}
+    finally:
+      - {id: c, if: "steps.a.status in ['passed', 'red']", uses: lab.work, with: {n: "{{ steps.a.n }}"}}
+      - {id: d, uses: lab.work, with: {n: "{{ steps.a.n if steps.a.status in ['passed', 'red'] else 7 }}"}}
+    """)
+    killed_in(desk)
+    ran = desk.resume(settle={"a": "done"})
+    assert ran.statuses == {"a": "broken", "c": "skipped", "d": "passed"}
+    assert ran.end("a")["error"]["type"] == "OutputsUnknown"
+    assert (ran.end("a")["gates"][0]["verdict"], ran.end("d")["outputs"]["n"]) == ("red", 7)
+
+
 def test_what_does_not_need_the_unknown_step_goes_on(desk: Lab) -> None:
     """Engine rule 18: before the run stops to ask, its other branches come to their end."""
     desk.book("""
