@@ -11,7 +11,20 @@ import pytest
 from aurora.engine.functions import FunctionTable
 from aurora.engine.graph import Library, Node, Plan, build_plan
 from aurora.engine.project import Project
-from aurora.testing import Answers, Mock, Rehearsal, RehearsedRun, dies, no_to, outputs, passes, raises, red, times_out
+from aurora.testing import (
+    Answers,
+    Mock,
+    Rehearsal,
+    RehearsedRun,
+    Verdict,
+    dies,
+    no_to,
+    outputs,
+    passes,
+    raises,
+    red,
+    times_out,
+)
 from aurora.testing.plugin import steps_given_back
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -76,11 +89,12 @@ def failures() -> Iterator[tuple[str, str, str]]:
         table = FunctionTable(ROOT)
         for book in BOOKS:
             for node in filter(runs_on_sim, callers(book)):
-                repeat = table.find(str(node.step.uses)).info.repeat
+                info = table.find(str(node.step.uses)).info
+                unknown = "unknown" if info.verify is None else "unknown to verify"
                 yield book, node.id, "broken"
-                yield book, node.id, "unknown" if repeat == "never" else "died"
+                yield book, node.id, unknown if info.repeat == "never" else "died"
                 if node.step.timeout is not None:
-                    yield book, node.id, "unknown after its timeout" if repeat == "never" else "timed_out"
+                    yield book, node.id, "unknown after its timeout" if info.repeat == "never" else "timed_out"
 
 
 SAID: dict[str, dict[str, Any]] = {
@@ -99,6 +113,7 @@ MOCKS = {
     "broken": raises(OSError("the venue is gone")),
     "died": dies(),
     "unknown": dies(),
+    "unknown to verify": dies(verify=Verdict("unknown")),
     "timed_out": times_out(),
     "unknown after its timeout": times_out(),
 }
@@ -225,7 +240,7 @@ def test_each_question_declined_ends_the_run(rehearsal: Rehearsal, book: str, st
         assert run.calls(SESSIONS[book]) == []
 
 
-@pytest.mark.parametrize("how", ["red", "broken", "died"])
+@pytest.mark.parametrize("how", ["red", "broken", "unknown to verify"])
 def test_live_session_that_is_not_green_starts_the_emergency(rehearsal: Rehearsal, how: str) -> None:
     """Whatever became of the live session: stop, flatten, lock out, tell, issue; then the day is closed."""
     mock = {"red": red("rejected == 0", recording="a"), **MOCKS}[how]

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import os
 import re
+import signal
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from tests.engine.kit import processes_in, wait_until
 from tests.gateway.kit import is_installed
-from tests.runbooks.wire import ACCOUNT, WiredDesk, gateway, seconds_until, wired_desk
+from tests.runbooks.wire import ACCOUNT, SECONDS, WiredDesk, gateway, seconds_until, wired_desk
 
 pytestmark = [
     pytest.mark.nightly,
@@ -19,6 +23,7 @@ pytestmark = [
     ),
 ]
 PAPER_ACCOUNT = "DU1234567"
+ON_PAPER = {"IB_ACCOUNT": PAPER_ACCOUNT}
 PAPER = ("--profile", "paper_account", "--symbols", "SPY,TSLA")
 SHORT = ("--quotes", "ibkr", "--steps", "60", "--poll-sec", "0.1")
 PROFILE = ("--profile", "live_canary", "--symbols", "SPY,TSLA")
@@ -60,18 +65,21 @@ def make_desk(desk: WiredDesk, folder: Path) -> None:
     passed(desk, "keys", "add", "alice@desk", f"{key}.pub")
 
 
-def prove_on_paper(desk: WiredDesk) -> None:
-    """Fit the model's reference, and go live on the paper account."""
-    account = {"IB_ACCOUNT": PAPER_ACCOUNT}
+def fit_reference(desk: WiredDesk) -> None:
+    """Fit the model's reference from sessions on the paper account."""
     for _ in range(5):
         with gateway(desk, settings(PAPER_ACCOUNT)) as port:
-            passed(desk, "session", "--shadow", *PAPER, *SHORT, **account, IB_PORT=port)
-    passed(desk, "drift", "fit", "--profile", "paper_account", **account, IB_PORT="4002")
+            passed(desk, "session", "--shadow", *PAPER, *SHORT, **ON_PAPER, IB_PORT=port)
+    passed(desk, "drift", "fit", "--profile", "paper_account", **ON_PAPER, IB_PORT="4002")
     git(desk, "add", "-A")
     git(desk, "commit", "-qm", "the model's reference")
+
+
+def prove_on_paper(desk: WiredDesk) -> None:
+    """Go live on the paper account."""
     with gateway(desk, settings(PAPER_ACCOUNT)) as port:
-        passed(desk, "runbook", "warmup", *PAPER, *SHORT, **account, IB_PORT=port)
-        code, screen = desk.at_terminal("runbook", "go-live", *PAPER, *SHORT, **account, IB_PORT=port)
+        passed(desk, "runbook", "warmup", *PAPER, *SHORT, **ON_PAPER, IB_PORT=port)
+        code, screen = desk.at_terminal("runbook", "go-live", *PAPER, *SHORT, **ON_PAPER, IB_PORT=port)
     assert (code, desk.ends()["live"]["status"]) == (0, "passed"), screen
 
 
@@ -112,14 +120,12 @@ def go_live(desk: WiredDesk) -> tuple[int, str]:
 
 
 def test_way_to_real_money_and_what_undoes_it(tmp_path: Path) -> None:
-    """Rules 1 and 18, as their user lives them: the desk goes live after a paper session and five days, signed, sealed.
-
-    Four days are too few, five that nobody promoted stop at preflight, and a looser cap begins the week anew.
-    """
+    """Trading rules 1 and 18, lived: paper, five days, promotion, a signed go-live; a looser cap undoes it."""
     folder = tmp_path / "desk"
     folder.mkdir()
     with wired_desk(folder, seconds_until(10, 30)) as desk:
         make_desk(desk, tmp_path)
+        fit_reference(desk)
         prove_on_paper(desk)
         for day in (1, 2, 3, 4):
             live_on(desk, day, 45)
@@ -147,3 +153,43 @@ def test_way_to_real_money_and_what_undoes_it(tmp_path: Path) -> None:
         code, missing = promote(desk)
         assert code == 3
         assert "the week begins anew" in missing[1]
+
+
+def kill_where_it_holds(desk: WiredDesk) -> None:
+    """Kill all that a run of the desk consists of, as a power cut does, as soon as its live session has traded."""
+
+    def has_traded() -> bool:
+        journals = desk.root.glob(f"orders/live-paper-{PAPER_ACCOUNT}/*.jsonl")
+        return any('"type":"fill"' in path.read_text() for path in journals)
+
+    wait_until(has_traded, SECONDS, what="a fill")
+    for id_, command in processes_in(desk.root).items():
+        if "aurora gateway" not in command:
+            os.kill(id_, signal.SIGKILL)
+
+
+def test_killed_live_session_is_resumed_to_a_flat_account(tmp_path: Path) -> None:
+    """A power cut while shares are held: the resume asks what it can't know, sells them, locks out, ends the day."""
+    folder = tmp_path / "desk"
+    folder.mkdir()
+    with wired_desk(folder, seconds_until(10, 30)) as desk, ThreadPoolExecutor(1) as beside:
+        make_desk(desk, tmp_path)
+        fit_reference(desk)
+        with gateway(desk, settings(PAPER_ACCOUNT)) as port:
+            where = {**ON_PAPER, "IB_PORT": port}
+            passed(desk, "runbook", "warmup", *PAPER, *SHORT, **where)
+            words = ("runbook", "go-live", *PAPER, "--quotes", "ibkr", "--steps", "600", "--poll-sec", "0.1")
+            running = beside.submit(desk.at_terminal, *words, **where)
+            kill_where_it_holds(desk)
+            assert running.result(SECONDS)[0] == -signal.SIGKILL
+            code, screen = desk.at_terminal("resume", "last", **where)
+            ends = desk.ends()
+            assert (code, ends["live"]["status"]) == (1, "broken"), screen
+            assert "its record has no end" in screen
+            flatten = "live/on_failure/flatten"
+            assert (ends[flatten]["outputs"]["flat"], ends[flatten]["outputs"]["orders"]) == (True, 1), screen
+            assert ends["live/on_failure/reconcile"]["status"] == ends["eod/reconcile"]["status"] == "passed", screen
+            assert ends["eod/reconcile"]["outputs"]["fills"] == 2
+            passed(desk, "reconcile", "--profile", "paper_account", "--dry-run", **where)
+            assert "live since" in desk.aurora("status", **where).stdout.replace(",", "")
+            passed(desk, "verify")

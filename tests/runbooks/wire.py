@@ -53,7 +53,10 @@ class WiredDesk:
                               timeout=SECONDS, check=False)  # fmt: skip
 
     def at_terminal(self, *words: str, **variables: str) -> tuple[int, str]:
-        """Run one command at a terminal, where a person says yes to all; return its exit code and the screen."""
+        """Run one command at a terminal, where a person says yes to all; return exit code and screen.
+
+        The code of one that was killed is the signal's number, less than zero.
+        """
         environment = {**self.environment, "TERM": "dumb", **variables}
         del environment["CI"]
         person = pexpect.spawn(
@@ -66,7 +69,7 @@ class WiredDesk:
             person.sendline("y")
         seen += person.before
         person.close()
-        return person.exitstatus, seen
+        return -person.signalstatus if person.exitstatus is None else person.exitstatus, seen
 
     def ends(self) -> dict[str, dict[str, Any]]:
         """Return the end of each step of the newest run."""
