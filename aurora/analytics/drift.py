@@ -120,7 +120,9 @@ def bin_edges(deciles: Sequence[Decile], total: int) -> tuple[float, ...]:
             if repeated[each.value] > 1:
                 edges.add(math.nextafter(each.value, -math.inf))
             continue
-        begin, end = math.nextafter(each.low - left / 2, -math.inf), each.high + right / 2
+        # the middle of a gap is one number, from whichever side it is come to: no empty bin lies between two edges
+        begin = math.nextafter(each.low - left / 2, -math.inf) if each.below is None else (each.below + each.low) / 2
+        end = each.high + right / 2 if each.above is None else (each.high + each.above) / 2
         if each.up_to + each.beyond > total * DECILES[0]:
             edges |= {begin, end}
         else:

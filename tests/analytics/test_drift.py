@@ -94,6 +94,13 @@ def test_no_edge_is_inside_what_stands_together() -> None:
     assert list(bin_edges([replace(light, below=None, up_to=30)], 100)) == pytest.approx([0.98, 3.02])
 
 
+def test_two_neighbours_share_the_edge_between_them() -> None:
+    """The middle of a gap is one edge, from whichever side: nothing could ever be counted between two."""
+    zeros = Decile(0.0, 0.0, 0.0, None, 0.178747, 90, 0)
+    cents = Decile(0.18, 0.178747, 0.181, 0.0, 0.2, 50, 40)
+    assert len(bin_edges([zeros, cents], 200)) == 3
+
+
 @pytest.mark.parametrize(
     ("sample", "verdict", "why"),
     [
